@@ -1,0 +1,171 @@
+//! What the domain needs from the outside, by the caller's need.
+//!
+//! An adapter implements these traits over some store; the suite in
+//! `testkit` holds it to what is said here.
+
+use crate::{
+    error::{ReportError, StoreError},
+    event::{NewEvent, TaskEvent},
+    id::{KeyId, SessionId, TaskNumber, UserId},
+    key::{ApiKey, KeyHash, NewApiKey},
+    query::{TaskKey, TaskPage, TaskQuery},
+    queue::{
+        CancelRequest, Cancellation, ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease,
+        Reaped, Report, Reported,
+    },
+    task::{
+        Task,
+        submit::{NewTask, Submission},
+        work::SessionLabel,
+    },
+};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+/// Tasks, as those who submit and watch them see them.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait TaskRepository: Send + Sync {
+    /// Stores a task with its first event; when this returns, the task
+    /// survives the loss of every process.
+    ///
+    /// An agent task's session is looked up by its label among the user's
+    /// sessions, and made in the same transaction when there is none.
+    ///
+    /// When `idempotency` was seen within 24 hours, or a live task of the
+    /// same project carries the same unique key, nothing is stored and the
+    /// earlier task is returned. Of concurrent calls with the same key one
+    /// stores, and the others wait for it.
+    async fn submit(&self, task: NewTask) -> Result<Submission, StoreError>;
+
+    /// Reads one task, whoever it belongs to; `None` when there is none.
+    async fn find(&self, key: TaskKey) -> Result<Option<Task>, StoreError>;
+
+    /// Reads a page of a list, the newest first, and the list's exact length
+    /// in the same snapshot. The cost does not grow with the number of tasks
+    /// stored, but for the offset.
+    async fn list(&self, query: TaskQuery) -> Result<TaskPage, StoreError>;
+
+    /// Ends a live task as cancelled, at once and whoever holds its lease.
+    /// `None` when there is no such task.
+    async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError>;
+}
+
+/// Tasks, as those who run them see them.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait TaskQueue: Send + Sync {
+    /// Leases tasks that are due to a worker: those of the highest priority
+    /// first, of equal priority the oldest. Each task is given to one caller.
+    ///
+    /// When none is due, waits up to `request.wait` for one. The answer is
+    /// empty when none came.
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedTask>, StoreError>;
+
+    /// Renews a lease and stores progress. The worker of a task that was
+    /// cancelled is told so instead.
+    ///
+    /// # Errors
+    /// [`ReportError::NotFound`] for an unknown task,
+    /// [`ReportError::LeaseLost`] when the claim is not the task's latest or
+    /// the task is no longer running or paused.
+    async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ReportError>;
+
+    /// Records events of a running task, all or none, and returns the number
+    /// of the last one recorded for the task.
+    ///
+    /// # Errors
+    /// As [`heartbeat`](Self::heartbeat).
+    async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError>;
+
+    /// Takes the ends of several tasks, at most 500, each for itself: one
+    /// refused report leaves the others valid. The answers stand in the order
+    /// of the reports.
+    ///
+    /// A report that was accepted before is accepted again and changes
+    /// nothing. A completed task's progress is set to its total.
+    ///
+    /// # Errors
+    /// In the answers [`ReportError::NotFound`] and
+    /// [`ReportError::LeaseLost`] as for [`heartbeat`](Self::heartbeat), and
+    /// [`ReportError::Invalid`] when a result does not fit its task's kind.
+    async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError>;
+}
+
+/// What has to be done from time to time, by any one process.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// Takes back expired leases and ends tasks whose deadline has passed, at
+    /// most `max` of each, by the store's clock.
+    async fn reap(&self, max: u16) -> Result<Reaped, StoreError>;
+
+    /// Folds what the store has put off and forgets what has expired.
+    async fn tidy(&self) -> Result<(), StoreError>;
+
+    /// Whether the store answers; used by readiness probes, so it has its own
+    /// connection and a deadline of about two seconds.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The log of what happened to each task.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Reads a task's events with a number above `after`, in order, at most
+    /// `limit` of them.
+    async fn events(
+        &self,
+        task: TaskNumber,
+        after: i64,
+        limit: u16,
+    ) -> Result<Vec<TaskEvent>, StoreError>;
+}
+
+/// The conversations that agent tasks belong to.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait SessionRepository: Send + Sync {
+    /// Finds a user's session by its own id or by the name that the user's
+    /// client gave it.
+    async fn find_session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+    ) -> Result<Option<SessionId>, StoreError>;
+}
+
+/// API keys.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait ApiKeyRepository: Send + Sync {
+    /// Stores a key, and its tenant and user when their names are new.
+    async fn create_key(&self, key: NewApiKey) -> Result<ApiKey, StoreError>;
+
+    /// Finds a key by its secret's hash, valid or not.
+    async fn find_key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError>;
+
+    /// Reads every key, the oldest first.
+    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Ends a key's validity; false when there is no such key or it was
+    /// revoked before.
+    async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError>;
+}
+
+/// The time, for what the store's clock does not decide.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// The clock of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}

@@ -1,0 +1,164 @@
+//! Running tasks: claims, leases and reports.
+
+use crate::{
+    error::InvalidValue,
+    id::{TaskId, TaskNumber},
+    task::{
+        Attempt,
+        outcome::Outcome,
+        status::{FinalStatus, TaskStatus},
+        work::{Kind, Work},
+    },
+    text,
+};
+use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+/// The name that a worker process gives itself, for people to see.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerId(String);
+
+impl WorkerId {
+    /// Takes a worker's name.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] unless it has 1 to 128 characters and no control
+    /// character.
+    pub fn new(name: impl Into<String>) -> Result<Self, InvalidValue> {
+        let name = name.into();
+        text::check_label("worker_id", &name, 1, 128)?;
+        Ok(Self(name))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A worker's wish for tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// What it can do, without repetition; nothing else is given to it.
+    pub kinds: Vec<Kind>,
+    /// How many tasks it takes at most.
+    pub max: u16,
+    /// How long it holds each of them before its first heartbeat is due.
+    pub lease: Duration,
+    /// How long to wait for the first task when none is due.
+    pub wait: Duration,
+}
+
+/// A task in a worker's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedTask {
+    /// Its text id.
+    pub id: TaskId,
+    /// Its integer id.
+    pub number: TaskNumber,
+    /// What it asks for.
+    pub work: Work,
+    /// The claim's fencing number, to be sent with every report.
+    pub attempt: Attempt,
+    /// When the lease ends unless it is renewed, by the store's clock.
+    pub lease_expires_at: DateTime<Utc>,
+    /// When the task times out.
+    pub deadline: Option<DateTime<Utc>>,
+}
+
+/// The right to report on a task: which one, and under which claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The task.
+    pub task: TaskId,
+    /// The claim.
+    pub attempt: Attempt,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The task and claim.
+    pub lease: Lease,
+    /// How long to hold the task from now; `None` is as long as the claim did.
+    pub extend: Option<Duration>,
+    /// Steps done, not negative; `None` leaves the number.
+    pub progress: Option<i64>,
+    /// All steps, not negative; `None` leaves the number.
+    pub total: Option<i64>,
+    /// What to tell those who watch, recorded as an event.
+    pub message: Option<String>,
+}
+
+/// What the worker must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeartbeatReply {
+    /// When the lease now ends.
+    pub lease_expires_at: DateTime<Utc>,
+    /// Stop: the task was cancelled, and no report on it will be taken.
+    pub cancel_requested: bool,
+    /// Hold: the task was paused.
+    pub pause_requested: bool,
+}
+
+/// The end of a worker's work on a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The task and claim.
+    pub lease: Lease,
+    /// How it ended.
+    pub conclusion: Conclusion,
+}
+
+/// How a worker's work on a task ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// With a result.
+    Complete(Outcome),
+    /// With an error.
+    Fail {
+        /// Why.
+        error: String,
+        /// Run the task again so much later, if it has attempts left; `None`
+        /// fails it for good.
+        retry: Option<Duration>,
+    },
+}
+
+/// What the store has found to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reaped {
+    /// Leases that had expired; their tasks are queued again, or failed when
+    /// no attempt was left.
+    pub expired: usize,
+    /// Tasks whose deadline had passed.
+    pub timed_out: usize,
+}
+
+/// Somebody's wish that a task end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelRequest {
+    /// The task.
+    pub number: TaskNumber,
+    /// Why, in the words of whoever cancels.
+    pub reason: Option<String>,
+    /// Makes a repeated request get the first one's answer.
+    pub idempotency: Option<crate::task::submit::IdempotencyKey>,
+}
+
+/// What came of a cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Whether this request, or the one it repeats, ended the task.
+    pub accepted: bool,
+    /// How the task has ended.
+    pub status: FinalStatus,
+    /// Whether this is the answer to an earlier request with the same
+    /// idempotency key.
+    pub replayed: bool,
+}
+
+/// The status that an accepted report has led to: final, or queued again.
+pub type Reported = Result<TaskStatus, crate::error::ReportError>;

@@ -1,0 +1,5 @@
+//! What callers can do, each use case over the ports it needs.
+
+pub mod keys;
+pub mod tasks;
+pub mod workers;

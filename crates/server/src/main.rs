@@ -1,0 +1,3 @@
+//! The taskgate binary.
+
+fn main() {}
