@@ -1,1 +1,4 @@
-//! api, to be filled.
+//! The HTTP faces.
+
+mod research;
+mod worker;

@@ -1,0 +1,4 @@
+//! The research face: tasks of projects (research specification).
+
+mod request;
+mod view;
