@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 /// The five statuses of this face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Status {
+pub(super) enum Status {
     /// Waits for a worker.
     Pending,
     /// A worker has it, or it is paused.
@@ -37,7 +37,7 @@ impl Status {
         [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
 
     /// The spelling on the wire.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Running => "running",
@@ -51,7 +51,7 @@ impl Status {
     ///
     /// # Errors
     /// [`InvalidValue`] unless it is one of the five spellings.
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidValue> {
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidValue> {
         Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
             InvalidValue::new(
                 "status",
@@ -61,7 +61,7 @@ impl Status {
     }
 
     /// The domain's statuses that are shown as this one.
-    pub(crate) fn domain(self) -> Vec<TaskStatus> {
+    pub(super) fn domain(self) -> Vec<TaskStatus> {
         TaskStatus::ALL.into_iter().filter(|status| Self::from(*status) == self).collect()
     }
 }
@@ -81,7 +81,7 @@ impl From<TaskStatus> for Status {
 /// A time as this face writes it: UTC without a zone, and with a fraction of
 /// six digits only when it is not zero, as Python's `isoformat` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timestamp(DateTime<Utc>);
+pub(super) struct Timestamp(DateTime<Utc>);
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -94,7 +94,7 @@ impl Serialize for Timestamp {
 /// A task in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskSchema)]
-pub(crate) struct TaskItem {
+pub(super) struct TaskItem {
     /// Task ID.
     #[schema(minimum = 1)]
     id: i64,
@@ -117,7 +117,7 @@ pub(crate) struct TaskItem {
 
 impl TaskItem {
     /// `None` for an agent task: this face knows only those of projects.
-    pub(crate) fn of(task: &TaskSummary) -> Option<Self> {
+    pub(super) fn of(task: &TaskSummary) -> Option<Self> {
         let Subject::Research { project, task_type } = task.subject else { return None };
         Some(Self {
             id: task.number.get(),
@@ -133,7 +133,7 @@ impl TaskItem {
 
 /// A page of a list, when the request asked for pages.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TaskPageView {
+pub(super) struct TaskPageView {
     /// The newest first.
     items: Vec<TaskItem>,
     /// How many tasks the whole list has.
@@ -147,7 +147,7 @@ pub(crate) struct TaskPageView {
 }
 
 impl TaskPageView {
-    pub(crate) fn of(found: &TaskPage, page: i64, page_size: i64) -> Self {
+    pub(super) fn of(found: &TaskPage, page: i64, page_size: i64) -> Self {
         Self {
             items: found.tasks.iter().filter_map(TaskItem::of).collect(),
             total: found.total,
@@ -161,7 +161,7 @@ impl TaskPageView {
 /// All of a task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskDetailSchema)]
-pub(crate) struct TaskDetail {
+pub(super) struct TaskDetail {
     /// Task ID.
     #[schema(minimum = 1)]
     id: i64,
@@ -198,7 +198,7 @@ pub(crate) struct TaskDetail {
 
 impl TaskDetail {
     /// `None` for an agent task: this face knows only those of projects.
-    pub(crate) fn of(task: Task) -> Option<Self> {
+    pub(super) fn of(task: Task) -> Option<Self> {
         let status = task.status().into();
         let progress = task.progress();
         let started_at = task.started_at().map(Timestamp);

@@ -1,6 +1,11 @@
 //! `POST /api/v1/worker/claim`: tasks for a worker.
 
-use super::field;
+use super::{Refusals, field};
+use crate::{
+    http::{body, error::ApiError, reply::Timestamp},
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use taskgate_domain::{
@@ -11,9 +16,31 @@ use taskgate_domain::{
 };
 use utoipa::ToSchema;
 
+/// Leases tasks to a worker, and waits for a first one if none is due.
+#[utoipa::path(
+    post, path = "/api/v1/worker/claim", tag = "worker",
+    request_body = Claim,
+    responses((status = 200, description = "The tasks.", body = Claimed), Refusals),
+)]
+pub(super) async fn claim(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::read(&request, payload, body::LIMIT).await?;
+    let wish = body::json::<Claim>(&body)?.into_domain()?;
+    let tasks = state
+        .services
+        .workers
+        .claim(wish)
+        .await
+        .map_err(ApiError::store("Failed to claim tasks"))?;
+    Ok(HttpResponse::Ok().json(Claimed::from(tasks)))
+}
+
 /// A worker's wish for tasks.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Claim {
+pub(super) struct Claim {
     /// The worker's name, for people to see. No control characters.
     #[schema(min_length = 1, max_length = 128)]
     worker_id: String,
@@ -35,7 +62,7 @@ pub(crate) struct Claim {
 impl Claim {
     /// # Errors
     /// [`InvalidValue`] for the first field that breaks its rule.
-    pub(crate) fn into_domain(self) -> Result<ClaimRequest, InvalidValue> {
+    pub(super) fn into_domain(self) -> Result<ClaimRequest, InvalidValue> {
         let kinds = self
             .kinds
             .iter()
@@ -58,7 +85,7 @@ impl Claim {
 
 /// The tasks that the worker now holds.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Claimed {
+pub(super) struct Claimed {
     /// Those of the highest priority first, of equal priority the oldest;
     /// empty when none came in time.
     tasks: Vec<ClaimedView>,
@@ -84,13 +111,15 @@ struct ClaimedView {
     /// The claim's fencing number, to be sent with every report.
     #[schema(minimum = 1)]
     attempt: i32,
-    /// When the lease ends unless it is renewed; RFC 3339, UTC.
-    lease_expires_at: String,
+    /// When the lease ends unless it is renewed.
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
     #[serde(flatten)]
     work: WorkView,
     /// When the task times out; absent when it never does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    deadline: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    deadline: Option<Timestamp>,
 }
 
 /// What a task asks for.
@@ -126,9 +155,9 @@ impl From<ClaimedTask> for ClaimedView {
             number: task.number.get(),
             kind: task.work.kind().as_str(),
             attempt: task.attempt.get(),
-            lease_expires_at: field::time(task.lease_expires_at),
+            lease_expires_at: Timestamp(task.lease_expires_at),
             work: task.work.into(),
-            deadline: task.deadline.map(field::time),
+            deadline: task.deadline.map(Timestamp),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Rules and forms of single fields, shared by the calls of this face.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::value::RawValue;
 use std::time::Duration;
 use taskgate_domain::{error::InvalidValue, json::JsonObject};
 
 /// A number between two bounds, in the type that the domain wants it in.
-pub(crate) fn in_range<T: TryFrom<i64>>(
+pub(super) fn in_range<T: TryFrom<i64>>(
     name: &'static str,
     value: i64,
     min: i64,
@@ -19,19 +18,14 @@ pub(crate) fn in_range<T: TryFrom<i64>>(
 }
 
 /// The length of a lease.
-pub(crate) fn lease(seconds: i64) -> Result<Duration, InvalidValue> {
+pub(super) fn lease(seconds: i64) -> Result<Duration, InvalidValue> {
     in_range("lease_seconds", seconds, 5, 3_600).map(Duration::from_secs)
 }
 
 /// A JSON object, if one was sent, in the bytes it was sent in.
-pub(crate) fn object(
+pub(super) fn object(
     name: &'static str,
     value: Option<Box<RawValue>>,
 ) -> Result<Option<JsonObject>, InvalidValue> {
     value.map(|raw| JsonObject::from_raw(name, raw)).transpose()
-}
-
-/// A time as this face writes it: RFC 3339, UTC, microseconds.
-pub(crate) fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

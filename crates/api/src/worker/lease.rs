@@ -1,7 +1,12 @@
 //! What a worker reports while it holds a task: that it lives, how far it is,
 //! and what happened.
 
-use super::field;
+use super::{REPORT_LIMIT, ReportRefusals, field, task_id};
+use crate::{
+    http::{body, error::ApiError, reply::Timestamp},
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use taskgate_domain::{
@@ -14,10 +19,60 @@ use taskgate_domain::{
 };
 use utoipa::ToSchema;
 
+/// Renews the lease of a task, tells how far it is, and learns whether to go on.
+///
+/// After a cancel the answer is still 200, with `cancel_requested`.
+#[utoipa::path(
+    post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
+    params(("id" = String, Path, description = "The task's id.")),
+    request_body = HeartbeatBody,
+    responses((status = 200, description = "The lease.", body = HeartbeatView), ReportRefusals),
+)]
+pub(super) async fn heartbeat(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let task = task_id(&request)?;
+    let body = body::read(&request, payload, body::LIMIT).await?;
+    let heartbeat = body::json::<HeartbeatBody>(&body)?.into_domain(task)?;
+    let reply = state
+        .services
+        .workers
+        .heartbeat(heartbeat)
+        .await
+        .map_err(ApiError::report("Failed to renew the lease"))?;
+    Ok(HttpResponse::Ok().json(HeartbeatView::from(reply)))
+}
+
+/// Records events of a running task, all or none. The body may have 16 MiB.
+#[utoipa::path(
+    post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
+    params(("id" = String, Path, description = "The task's id.")),
+    request_body = EventsBody,
+    responses((status = 200, description = "Recorded.", body = Recorded), ReportRefusals),
+)]
+pub(super) async fn events(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let task = task_id(&request)?;
+    let body = body::read(&request, payload, REPORT_LIMIT).await?;
+    let (lease, events) = body::json::<EventsBody>(&body)?.into_domain(task)?;
+    let last_seq = state
+        .services
+        .workers
+        .record(lease, events)
+        .await
+        .map_err(ApiError::report("Failed to record events"))?;
+    Ok(HttpResponse::Ok().json(Recorded { last_seq }))
+}
+
 /// A sign of life.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Heartbeat)]
-pub(crate) struct HeartbeatBody {
+pub(super) struct HeartbeatBody {
     /// The attempt that the claim told.
     #[schema(minimum = 1)]
     attempt: i64,
@@ -37,7 +92,7 @@ pub(crate) struct HeartbeatBody {
 impl HeartbeatBody {
     /// # Errors
     /// [`InvalidValue`] for the first field that breaks its rule.
-    pub(crate) fn into_domain(self, task: TaskId) -> Result<Heartbeat, InvalidValue> {
+    pub(super) fn into_domain(self, task: TaskId) -> Result<Heartbeat, InvalidValue> {
         let extend = self.lease_seconds.map(field::lease).transpose()?;
         Progress::new(self.progress.unwrap_or_default(), self.total.unwrap_or_default())?;
         Ok(Heartbeat {
@@ -53,9 +108,10 @@ impl HeartbeatBody {
 /// What the worker must know.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HeartbeatReply)]
-pub(crate) struct HeartbeatView {
-    /// When the lease now ends; RFC 3339, UTC.
-    lease_expires_at: String,
+pub(super) struct HeartbeatView {
+    /// When the lease now ends.
+    #[schema(value_type = String, format = DateTime)]
+    lease_expires_at: Timestamp,
     /// Stop: the task was cancelled, and no report on it will be taken.
     cancel_requested: bool,
     /// Hold: the task was paused.
@@ -65,7 +121,7 @@ pub(crate) struct HeartbeatView {
 impl From<HeartbeatReply> for HeartbeatView {
     fn from(reply: HeartbeatReply) -> Self {
         Self {
-            lease_expires_at: field::time(reply.lease_expires_at),
+            lease_expires_at: Timestamp(reply.lease_expires_at),
             cancel_requested: reply.cancel_requested,
             pause_requested: reply.pause_requested,
         }
@@ -75,7 +131,7 @@ impl From<HeartbeatReply> for HeartbeatView {
 /// Events of a running task, recorded all or none.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Events)]
-pub(crate) struct EventsBody {
+pub(super) struct EventsBody {
     /// The attempt that the claim told.
     #[schema(minimum = 1)]
     attempt: i64,
@@ -108,7 +164,7 @@ impl EventsBody {
 
     /// # Errors
     /// [`InvalidValue`] for the first field that breaks its rule.
-    pub(crate) fn into_domain(self, task: TaskId) -> Result<(Lease, Vec<NewEvent>), InvalidValue> {
+    pub(super) fn into_domain(self, task: TaskId) -> Result<(Lease, Vec<NewEvent>), InvalidValue> {
         if !(1..=Self::MAX).contains(&self.events.len()) {
             return Err(InvalidValue::new("events", "must have 1 to 500 elements"));
         }
@@ -131,9 +187,9 @@ impl EventBody {
 
 /// That the events are recorded.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Recorded {
+pub(super) struct Recorded {
     /// The number of the last event recorded for the task.
-    pub(crate) last_seq: i64,
+    last_seq: i64,
 }
 
 #[cfg(test)]

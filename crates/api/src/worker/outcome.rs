@@ -12,9 +12,44 @@ use taskgate_domain::{
 };
 use utoipa::ToSchema;
 
+/// A result, and the claim that it is reported under. In every text a NUL is
+/// replaced by U+FFFD.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Complete)]
+pub(super) struct CompleteBody {
+    /// The attempt that the claim told.
+    #[schema(minimum = 1)]
+    attempt: i64,
+    // The members of `Completion`, once more: serde cannot flatten a struct
+    // that keeps JSON as written.
+    /// The answer: a string for an agent task, a JSON object for a research
+    /// task. An object given for an agent task is kept as its text.
+    #[schema(value_type = Option<TextOrObject>)]
+    result: Option<Box<RawValue>>,
+    /// A structured form of the answer, kept as written.
+    #[schema(value_type = Option<Object>)]
+    response: Option<Box<RawValue>>,
+    /// Citations and whatever else the executor tells, kept as written.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    /// The main model that was used.
+    model_used: Option<String>,
+    /// Who served that model.
+    provider: Option<String>,
+    /// Tokens and money; none by default.
+    usage: Option<UsageBody>,
+}
+
+impl CompleteBody {
+    pub(super) fn into_parts(self) -> (i64, Completion) {
+        let Self { attempt, result, response, metadata, model_used, provider, usage } = self;
+        (attempt, Completion { result, response, metadata, model_used, provider, usage })
+    }
+}
+
 /// A result. In every text a NUL is replaced by U+FFFD.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Completion {
+pub(super) struct Completion {
     /// The answer: a string for an agent task, a JSON object for a research
     /// task. An object given for an agent task is kept as its text.
     #[schema(value_type = Option<TextOrObject>)]
@@ -36,7 +71,7 @@ pub(crate) struct Completion {
 impl Completion {
     /// # Errors
     /// [`InvalidValue`] for the first field that breaks its rule.
-    pub(crate) fn into_domain(self) -> Result<Verdict, InvalidValue> {
+    pub(super) fn into_domain(self) -> Result<Verdict, InvalidValue> {
         Ok(Verdict::Complete(Outcome {
             result: self.result.map(|raw| result_text(&raw)).transpose()?,
             response: field::object("response", self.response)?,
@@ -72,9 +107,28 @@ enum TextOrObject {
     Object(Box<RawValue>),
 }
 
+/// An error, and the claim that it is reported under.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Fail)]
+pub(super) struct FailBody {
+    /// The attempt that the claim told.
+    #[schema(minimum = 1)]
+    attempt: i64,
+    /// Why the attempt failed, for people.
+    error: String,
+    /// Whether another attempt may help.
+    retry: bool,
+}
+
+impl FailBody {
+    pub(super) fn into_parts(self) -> (i64, Failure) {
+        (self.attempt, Failure { error: self.error, retry: self.retry })
+    }
+}
+
 /// An error.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct Failure {
+pub(super) struct Failure {
     /// Why the attempt failed, for people.
     error: String,
     /// Whether another attempt may help.
@@ -82,7 +136,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn into_domain(self) -> Verdict {
+    pub(super) fn into_domain(self) -> Verdict {
         Verdict::Fail { error: self.error, retry: self.retry }
     }
 }

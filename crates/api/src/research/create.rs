@@ -1,6 +1,15 @@
-//! What callers of this face ask for.
+//! `POST /api/v1/tasks`: new tasks.
 
-use super::view::Status;
+use super::{Envelope, Limited, access, charge, detail, reply, view::TaskDetail};
+use crate::{
+    http::{
+        auth::Caller,
+        body,
+        error::{ApiError, ResearchBody},
+    },
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,14 +17,61 @@ use taskgate_domain::{
     error::InvalidValue,
     id::ProjectId,
     json::JsonObject,
-    query::Page,
-    task::{status::TaskStatus, submit::SubmitOptions, work::ResearchWork},
+    task::{
+        submit::{SubmissionKind, SubmitOptions},
+        work::ResearchWork,
+    },
 };
 use utoipa::ToSchema;
 
+/// Creates a task.
+///
+/// While a task of the project with the same `unique_key` has not ended, that
+/// task is answered instead. A project that the key does not see does not
+/// exist.
+#[utoipa::path(
+    post, path = "/api/v1/tasks", tag = "tasks",
+    security((), ("api_key" = []), ("bearer" = [])),
+    request_body = CreateTask,
+    responses(
+        (status = 201, description = "The task was created.", body = Envelope<TaskDetail>),
+        (status = 200, description = "A task with this `unique_key` has not ended yet.", body = Envelope<TaskDetail>),
+        (status = 400, description = "The body breaks a rule.", body = ResearchBody),
+        (status = 404, description = "Project not found.", body = ResearchBody),
+        (status = 413, description = "The body is longer than 1 MiB.", body = ResearchBody),
+        Limited,
+    ),
+)]
+pub(super) async fn create(
+    state: web::Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::read(&request, payload, body::LIMIT).await?;
+    let (work, options) = body::json::<CreateTask>(&body)?.into_domain()?;
+    charge(&state, &caller, &request)?;
+    if !access(&caller).sees_project(work.project) {
+        return Err(ApiError::NotFound("Project not found"));
+    }
+    let submission = state
+        .services
+        .tasks
+        .submit_research(caller.0.tenant, work, options)
+        .await
+        .map_err(ApiError::store("Failed to create task"))?;
+    let (status, message) = match submission.kind {
+        SubmissionKind::Created => (StatusCode::CREATED, "Task created"),
+        SubmissionKind::Duplicate | SubmissionKind::Replayed => {
+            (StatusCode::OK, "Task already exists")
+        }
+    };
+    Ok(reply(status, message, detail(submission.task)?))
+}
+
 /// A task to be created.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct CreateTask {
+pub(super) struct CreateTask {
     /// The project that the task will belong to.
     #[schema(minimum = 1)]
     project_id: i64,
@@ -51,7 +107,7 @@ impl CreateTask {
     ///
     /// # Errors
     /// [`InvalidValue`] for the first field that breaks its rule.
-    pub(crate) fn into_domain(self) -> Result<(ResearchWork, SubmitOptions), InvalidValue> {
+    pub(super) fn into_domain(self) -> Result<(ResearchWork, SubmitOptions), InvalidValue> {
         let work = ResearchWork {
             project: ProjectId::new(self.project_id)?,
             task_type: self.task_type.parse()?,
@@ -90,76 +146,10 @@ fn parse_time(field: &'static str, text: &str) -> Result<DateTime<Utc>, InvalidV
         .map_err(|_| InvalidValue::new(field, "must be an ISO 8601 date and time"))
 }
 
-/// Which part of which list.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ListTasks {
-    /// The only project, if one is given.
-    pub(crate) project: Option<ProjectId>,
-    /// The statuses to show; empty shows all.
-    pub(crate) statuses: Vec<TaskStatus>,
-    /// The part of the list.
-    pub(crate) page: Page,
-    /// The number of the page, when the request asked for pages.
-    pub(crate) number: Option<i64>,
-}
-
-impl ListTasks {
-    const DEFAULT_LIMIT: i64 = 50;
-    const MAX_LIMIT: i64 = 500;
-
-    /// A list from the values of the query string.
-    ///
-    /// # Errors
-    /// [`InvalidValue`] for the first parameter that breaks its rule, or when
-    /// `limit` stands beside `page` or `page_size`: they say the same thing in
-    /// two ways, and only one of them would be obeyed.
-    pub(crate) fn new(
-        project_id: Option<i64>,
-        status: Option<&str>,
-        limit: Option<i64>,
-        page: Option<i64>,
-        page_size: Option<i64>,
-    ) -> Result<Self, InvalidValue> {
-        let number = (page.is_some() || page_size.is_some()).then(|| page.unwrap_or(1));
-        let part = match number {
-            None => Page::new(limit.unwrap_or(Self::DEFAULT_LIMIT), 0)?,
-            Some(_) if limit.is_some() => {
-                return Err(InvalidValue::new("limit", "must not stand beside page or page_size"));
-            }
-            Some(number) => numbered(number, page_size.unwrap_or(Self::DEFAULT_LIMIT))?,
-        };
-        Ok(Self {
-            project: project_id.map(ProjectId::new).transpose()?,
-            statuses: status
-                .map(Status::parse)
-                .transpose()?
-                .map(Status::domain)
-                .unwrap_or_default(),
-            page: part,
-            number,
-        })
-    }
-}
-
-/// The page of this number, from 1, when each has `size` items.
-fn numbered(number: i64, size: i64) -> Result<Page, InvalidValue> {
-    const LAST: i64 = i64::MAX / ListTasks::MAX_LIMIT;
-    if !(1..=LAST).contains(&number) {
-        return Err(InvalidValue::new("page", format!("must be between 1 and {LAST}")));
-    }
-    if !(1..=ListTasks::MAX_LIMIT).contains(&size) {
-        return Err(InvalidValue::new("page_size", "must be between 1 and 500"));
-    }
-    Page::new(size, (number - 1) * size)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{CreateTask, ListTasks};
-    use taskgate_domain::{
-        query::Page,
-        task::{status::TaskStatus, submit::SubmitOptions},
-    };
+    use super::CreateTask;
+    use taskgate_domain::task::submit::SubmitOptions;
 
     fn create(body: &str) -> Result<SubmitOptions, String> {
         let body: CreateTask = serde_json::from_str(body).map_err(|error| error.to_string())?;
@@ -206,61 +196,5 @@ mod tests {
         for text in ["", "tomorrow", "2025-03-12", "2025-13-12T10:00:00", "1969-12-31T23:59:59"] {
             assert!(run_after(text).unwrap_err().starts_with("run_after must"), "{text}");
         }
-    }
-
-    #[test]
-    fn a_plain_list_has_fifty_items() {
-        let list = ListTasks::new(None, None, None, None, None).unwrap();
-        assert_eq!(list.page, Page::new(50, 0).unwrap());
-        assert_eq!((list.number, list.statuses), (None, Vec::new()));
-    }
-
-    #[test]
-    fn pages_are_counted_from_one() {
-        let list = |page, size| ListTasks::new(None, None, None, page, size).unwrap();
-        assert_eq!(list(Some(1), None).page, Page::new(50, 0).unwrap());
-        assert_eq!(list(Some(3), Some(20)).page, Page::new(20, 40).unwrap());
-        assert_eq!(list(None, Some(20)).number, Some(1));
-    }
-
-    #[test]
-    fn failed_tasks_include_those_that_timed_out() {
-        let list = ListTasks::new(None, Some("failed"), None, None, None).unwrap();
-        assert_eq!(list.statuses, [TaskStatus::Failed, TaskStatus::TimedOut]);
-    }
-
-    #[test]
-    fn parameters_outside_their_range_are_refused() {
-        let refusal = |project, status, limit, page, size| {
-            ListTasks::new(project, status, limit, page, size).unwrap_err().to_string()
-        };
-        assert_eq!(
-            refusal(Some(0), None, None, None, None),
-            "project_id must be a positive integer"
-        );
-        assert_eq!(
-            refusal(None, Some("PENDING"), None, None, None),
-            "status must be one of pending, running, completed, failed, cancelled"
-        );
-        for limit in [0, -1, 501, i64::MAX] {
-            assert_eq!(
-                refusal(None, None, Some(limit), None, None),
-                "limit must be between 1 and 500"
-            );
-        }
-        for page in [0, -1, i64::MAX, i64::MIN] {
-            assert_eq!(
-                refusal(None, None, None, Some(page), None),
-                "page must be between 1 and 18446744073709551"
-            );
-        }
-        assert_eq!(
-            refusal(None, None, None, None, Some(501)),
-            "page_size must be between 1 and 500"
-        );
-        assert_eq!(
-            refusal(None, None, Some(5), Some(1), None),
-            "limit must not stand beside page or page_size"
-        );
     }
 }
