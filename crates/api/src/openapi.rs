@@ -1,5 +1,7 @@
 //! The description of each face in the OpenAPI form.
 
+pub(crate) mod refusal;
+
 use crate::{gateway, http::health, research, server::Face, worker};
 use utoipa::{
     Modify, OpenApi,

@@ -76,12 +76,15 @@ async fn principal(state: &State, headers: &HeaderMap) -> Result<Principal, ApiE
     if principal.may(scope) { Ok(principal) } else { Err(ApiError::Forbidden(scope.as_str())) }
 }
 
+/// The key of those who show none; no key has this id.
+pub(crate) const NO_KEY: KeyId = KeyId(Uuid::max());
+
 /// Whoever calls a research face without a key.
 fn anonymous() -> Principal {
     Principal {
         tenant: TenantId::DEFAULT,
         user: UserId::DEFAULT,
-        key: KeyId(Uuid::nil()),
+        key: NO_KEY,
         scopes: BTreeSet::from([Scope::Research]),
         projects: None,
     }
