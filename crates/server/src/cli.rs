@@ -116,6 +116,7 @@ pub(crate) struct StoreFlags {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The store: sqlite://PATH or postgres://…
+    /// [default: sqlite://.taskgate/taskgate.db]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
 }
@@ -125,28 +126,28 @@ pub(crate) struct StoreFlags {
 pub(crate) struct ServerFlags {
     #[command(flatten)]
     pub(crate) store: StoreFlags,
-    /// Where the gateway face listens, or off
+    /// Where the gateway face listens, or off [default: 127.0.0.1:8080]
     #[arg(long, value_name = "HOST:PORT")]
     gateway_addr: Option<String>,
-    /// Where the research face listens, or off
+    /// Where the research face listens, or off [default: 127.0.0.1:8000]
     #[arg(long, value_name = "HOST:PORT")]
     research_addr: Option<String>,
-    /// Where the worker face listens, or off
+    /// Where the worker face listens, or off [default: 127.0.0.1:8090]
     #[arg(long, value_name = "HOST:PORT")]
     worker_addr: Option<String>,
     /// Who may call the research face: loopback (anybody on this machine),
     /// keys (whoever has a key), trusted-network (anybody, for the network
-    /// keeps strangers out)
+    /// keeps strangers out) [default: loopback]
     #[arg(long, value_name = "WHO")]
     research_access: Option<String>,
-    /// How many connections to the store are kept at most
+    /// How many connections to the store are kept at most [default: 16]
     #[arg(long, value_name = "N")]
     pool_size: Option<String>,
-    /// The form of the log: text or json
+    /// The form of the log: text or json [default: text]
     #[arg(long, value_name = "FORM")]
     log_format: Option<String>,
     /// What is logged: error, warn, info, debug or trace, also by module
-    /// (info,taskgate_infra=debug)
+    /// (info,taskgate_infra=debug) [default: info,actix_server=warn]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 }
@@ -198,6 +199,16 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults() {
+        let mut cli = Cli::command();
+        let serve = cli.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_help().to_string();
+        for (name, default) in crate::config::DEFAULTS {
+            assert!(help.contains(&format!("[default: {default}]")), "{name}");
+        }
     }
 
     #[test]

@@ -127,13 +127,14 @@ impl Config {
     /// password is masked.
     pub(crate) fn show(&self) -> String {
         let row = |(name, _): (&str, &str)| {
-            let value = match name {
+            let value: String = match name {
                 "database_url" => self.settings.database_url.to_string(),
                 _ => self.merged.extract_inner(name).unwrap_or_default(),
             };
             let metadata = self.merged.find_metadata(name).cloned().unwrap_or_default();
             let origin = metadata.interpolate(&Profile::Default, &[name]);
-            [format!("{name} = {value:?}"), format!("# {origin}")]
+            let quoted = if name == "pool_size" { value } else { format!("{value:?}") };
+            [format!("{name} = {quoted}"), format!("# {origin}")]
         };
         crate::terminal::table(&DEFAULTS.map(row))
     }

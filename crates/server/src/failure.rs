@@ -24,8 +24,22 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An error with its causes, as one line.
+/// An error with its causes, as one line whatever lines a library gave it.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Failure;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn a_failure_is_one_line_with_its_causes() {
+        let cause = Error::new(ErrorKind::NotFound, "no server\n\tIs it running?\n");
+        let failure = Failure::caused("cannot migrate", &cause);
+        assert_eq!(failure.to_string(), "cannot migrate: no server Is it running?");
+    }
 }

@@ -80,6 +80,7 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     match mode {
         Mode::Dev => terminal::print(&welcome::text(url, &addresses, DEV_KEY))?,
         Mode::Serve => {
+            tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %url, "serving");
             for (face, address) in addresses {
                 tracing::info!(face = face.as_str(), addr = %address, "listening");
             }

@@ -159,7 +159,7 @@ fn the_settings_are_shown_with_their_origin_and_without_a_password() {
     assert!(line("database_url").ends_with("# TASKGATE_DATABASE_URL"), "{shown}");
     assert_eq!(line("worker_addr"), "worker_addr = \"off\" # --worker-addr");
     assert_eq!(line("log_format"), "log_format = \"text\" # default");
-    assert!(line("pool_size").starts_with("pool_size = \"2\" # pool_size in "), "{shown}");
+    assert!(line("pool_size").starts_with("pool_size = 2 # pool_size in "), "{shown}");
 }
 
 #[test]
