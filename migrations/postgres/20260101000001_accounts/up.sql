@@ -26,7 +26,8 @@ CREATE TABLE api_keys (
     hint text NOT NULL,
     name text NOT NULL,
     user_id uuid NOT NULL REFERENCES users,
-    scopes text[] NOT NULL,
+    -- A set of bits, one for each scope.
+    scopes smallint NOT NULL,
     -- Null: every project of the tenant.
     projects bigint[],
     created_at timestamptz NOT NULL DEFAULT now(),

@@ -29,9 +29,11 @@ CREATE TABLE tasks (
     CHECK ((project_id IS NULL) = (mode IS NOT NULL))
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
--- Lists run over these from the end; both hold the numbers that a deep page skips.
-CREATE INDEX tasks_by_owner ON tasks (owner_id, number);
-CREATE INDEX tasks_by_group ON tasks (group_id, number);
+-- Lists run over these, the newest first; they hold the numbers that a deep page
+-- skips. NULLS LAST, here and in the lists' ORDER BY, changes no order, but keeps
+-- the planner from walking the primary key backwards through everybody's tasks.
+CREATE INDEX tasks_by_owner ON tasks (owner_id, number DESC NULLS LAST);
+CREATE INDEX tasks_by_group ON tasks (group_id, number DESC NULLS LAST);
 
 -- One row for each task that has not ended. It is the only table of tasks whose
 -- rows change: pages are kept half empty, so that a heartbeat, which touches no
@@ -48,9 +50,9 @@ CREATE TABLE live_tasks (
     priority smallint NOT NULL,
     attempt integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
-    -- The latest attempt whose report put the task back into the queue: the
-    -- same report sent twice is told from one under a lost lease.
-    reported_attempt integer NOT NULL DEFAULT 0,
+    -- Whether the worker of this attempt has put the task back into the queue:
+    -- the same report sent twice is told from one under a lost lease.
+    reported boolean NOT NULL DEFAULT false,
     -- When a task that is put off becomes ready; null when it is not put off.
     run_after timestamptz,
     deadline timestamptz,
@@ -80,8 +82,10 @@ CREATE INDEX live_tasks_put_off ON live_tasks (run_after) WHERE run_after IS NOT
 -- Leases in no order of expiry: an index on it would cost every heartbeat.
 CREATE INDEX live_tasks_leased ON live_tasks (task_number) WHERE worker IS NOT NULL;
 CREATE INDEX live_tasks_deadline ON live_tasks (deadline) WHERE deadline IS NOT NULL;
-CREATE INDEX live_tasks_by_owner ON live_tasks (owner_id, status, task_number);
-CREATE INDEX live_tasks_by_group ON live_tasks (group_id, status, task_number);
+CREATE INDEX live_tasks_by_owner ON live_tasks
+    (owner_id, status, task_number DESC NULLS LAST);
+CREATE INDEX live_tasks_by_group ON live_tasks
+    (group_id, status, task_number DESC NULLS LAST);
 CREATE UNIQUE INDEX live_tasks_unique_key ON live_tasks (group_id, unique_key)
     WHERE unique_key IS NOT NULL;
 
@@ -92,7 +96,8 @@ CREATE TABLE finished_tasks (
     group_id uuid NOT NULL,
     status smallint NOT NULL,
     attempt integer NOT NULL,
-    reported_attempt integer NOT NULL,
+    -- Whether the worker of this attempt has ended it.
+    reported boolean NOT NULL,
     progress bigint NOT NULL,
     total bigint NOT NULL,
     started_at timestamptz,
@@ -110,8 +115,10 @@ CREATE TABLE finished_tasks (
     models json
 ) WITH (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
-CREATE INDEX finished_tasks_by_owner ON finished_tasks (owner_id, status, task_number);
-CREATE INDEX finished_tasks_by_group ON finished_tasks (group_id, status, task_number);
+CREATE INDEX finished_tasks_by_owner ON finished_tasks
+    (owner_id, status, task_number DESC NULLS LAST);
+CREATE INDEX finished_tasks_by_group ON finished_tasks
+    (group_id, status, task_number DESC NULLS LAST);
 
 -- What happened to each task: 1, 2, 3 and so on, without gaps.
 CREATE TABLE task_events (
