@@ -1,6 +1,6 @@
 //! The description of each face in the OpenAPI form.
 
-pub(crate) mod refusal;
+pub(crate) mod part;
 
 use crate::{gateway, http::health, research, server::Face, worker};
 use utoipa::{

@@ -16,7 +16,7 @@ use crate::{
         edge,
         error::{ApiError, ResearchBody},
     },
-    openapi::refusal::refusals,
+    openapi::part::refusals,
     server::State,
 };
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};

@@ -16,7 +16,7 @@ use crate::{
         body, edge,
         error::{ApiError, ErrorBody},
     },
-    openapi::refusal::refusals,
+    openapi::part::refusals,
 };
 use actix_web::{HttpRequest, web};
 use std::collections::BTreeMap;

@@ -1,6 +1,9 @@
 //! `POST /api/v1/tasks`: new tasks.
 
-use super::{Envelope, Limited, access, charge, detail, reply, view::TaskDetail};
+use super::{
+    Envelope, Limited, access, charge, detail, reply,
+    view::{TaskDetail, task_types},
+};
 use crate::{
     http::{
         auth::Caller,
@@ -75,7 +78,8 @@ pub(super) struct CreateTask {
     /// The project that the task will belong to.
     #[schema(minimum = 1)]
     project_id: i64,
-    /// search, dedup, crawl, ocr, index or keyword_expand.
+    /// The job.
+    #[schema(schema_with = task_types)]
     task_type: String,
     /// What the task's worker is given, kept as written.
     #[schema(value_type = Object)]

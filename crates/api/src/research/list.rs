@@ -35,7 +35,7 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
         ("project_id" = Option<i64>, Query, minimum = 1, description = "Only the tasks of this project."),
         ("status" = Option<Status>, Query, description = "Only the tasks that are shown with this status."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "How many tasks at most; 50 by default. Not together with `page` or `page_size`."),
-        ("page" = Option<i64>, Query, minimum = 1, description = "Which page; 1 by default."),
+        ("page" = Option<i64>, Query, minimum = 1, maximum = 18_446_744_073_709_551_i64, description = "Which page; 1 by default."),
         ("page_size" = Option<i64>, Query, minimum = 1, maximum = 500, description = "How many tasks a page has at most; 50 by default."),
     ),
     responses(

@@ -2,6 +2,7 @@
 
 use super::{
     BATCH_LIMIT, REPORT_LIMIT, Refusals, ReportRefusals,
+    field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure},
     task_id,
 };
@@ -37,7 +38,7 @@ pub(super) async fn complete(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, completion) = body::json::<CompleteBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to complete the task", lease, completion.into_domain()?).await
+    end(&state, "Failed to complete task", lease, completion.into_domain()?).await
 }
 
 /// Ends an attempt at a task with an error. The body may have 16 MiB.
@@ -59,7 +60,7 @@ pub(super) async fn fail(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, failure) = body::json::<FailBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to fail the task", lease, failure.into_domain()).await
+    end(&state, "Failed to record failure", lease, failure.into_domain()).await
 }
 
 async fn end(
@@ -146,8 +147,8 @@ struct Ended {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Finish)]
 pub(super) struct Batch {
-    #[schema(min_items = 1, max_items = 500)]
-    items: Vec<BatchItem>,
+    #[schema(value_type = Vec<BatchItem>, min_items = 1, max_items = 500)]
+    items: Vec<Object<BatchItem>>,
 }
 
 /// The end of one task: either `complete` or `fail`.
@@ -159,8 +160,10 @@ pub(super) struct BatchItem {
     /// The attempt that the claim told.
     #[schema(minimum = 1)]
     attempt: i64,
-    complete: Option<Completion>,
-    fail: Option<Failure>,
+    #[schema(value_type = Option<Completion>)]
+    complete: Option<Object<Completion>>,
+    #[schema(value_type = Option<Failure>)]
+    fail: Option<Object<Failure>>,
 }
 
 impl Batch {
@@ -173,7 +176,7 @@ impl Batch {
         if !(1..=Self::MAX).contains(&self.items.len()) {
             return Err(InvalidValue::new("items", "must have 1 to 500 elements"));
         }
-        Ok(self.items)
+        Ok(self.items.into_iter().map(|Object(item)| item).collect())
     }
 }
 
@@ -188,8 +191,8 @@ impl BatchItem {
     pub(super) fn into_domain(self) -> Result<(Lease, Verdict), InvalidValue> {
         let lease = Lease { task: self.task_id.parse()?, attempt: Attempt::new(self.attempt)? };
         let verdict = match (self.complete, self.fail) {
-            (Some(completion), None) => completion.into_domain()?,
-            (None, Some(failure)) => failure.into_domain(),
+            (Some(Object(completion)), None) => completion.into_domain()?,
+            (None, Some(Object(failure))) => failure.into_domain(),
             _ => return Err(InvalidValue::new("item", "must have either complete or fail")),
         };
         Ok((lease, verdict))

@@ -1,7 +1,11 @@
 //! What a worker reports while it holds a task: that it lives, how far it is,
 //! and what happened.
 
-use super::{REPORT_LIMIT, ReportRefusals, field, task_id};
+use super::{
+    REPORT_LIMIT, ReportRefusals,
+    field::{self, Object},
+    task_id,
+};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
     server::State,
@@ -41,7 +45,7 @@ pub(super) async fn heartbeat(
         .workers
         .heartbeat(heartbeat)
         .await
-        .map_err(ApiError::report("Failed to renew the lease"))?;
+        .map_err(ApiError::report("Failed to renew lease"))?;
     Ok(HttpResponse::Ok().json(HeartbeatView::from(reply)))
 }
 
@@ -136,8 +140,8 @@ pub(super) struct EventsBody {
     #[schema(minimum = 1)]
     attempt: i64,
     /// In the order in which they happened.
-    #[schema(min_items = 1, max_items = 500)]
-    events: Vec<EventBody>,
+    #[schema(value_type = Vec<EventBody>, min_items = 1, max_items = 500)]
+    events: Vec<Object<EventBody>>,
 }
 
 /// Something that happened.
@@ -169,7 +173,7 @@ impl EventsBody {
             return Err(InvalidValue::new("events", "must have 1 to 500 elements"));
         }
         let lease = Lease { task, attempt: Attempt::new(self.attempt)? };
-        let events = self.events.into_iter().map(EventBody::into_domain);
+        let events = self.events.into_iter().map(|Object(event)| event.into_domain());
         Ok((lease, events.collect::<Result<_, _>>()?))
     }
 }

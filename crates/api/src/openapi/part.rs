@@ -1,8 +1,8 @@
-//! Error answers that many routes have in common.
+//! Parts of a document that the derived schemas cannot say.
 
 use std::collections::BTreeMap;
 use utoipa::openapi::{
-    Ref, RefOr,
+    Object, ObjectBuilder, Ref, RefOr, Type,
     content::ContentBuilder,
     response::{Response, ResponseBuilder},
 };
@@ -23,4 +23,9 @@ pub(crate) fn refusals(
             (status.to_string(), response.build().into())
         })
         .collect()
+}
+
+/// A text that must be one of these.
+pub(crate) fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
