@@ -128,23 +128,4 @@ impl Faces {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{listen, refusal};
-    use taskgate_api::Face;
-
-    #[tokio::test]
-    async fn port_0_is_any_free_port() {
-        let (_listener, address) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        assert_ne!(address.port(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_refused_in_words() {
-        let (_listener, taken) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let error = listen(&[taken]).unwrap_err();
-        assert_eq!(
-            refusal(Face::Worker, "localhost:1", &error).to_string(),
-            "cannot listen on localhost:1 for the worker face: another program listens there"
-        );
-    }
-}
+mod tests;
