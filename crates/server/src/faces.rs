@@ -115,9 +115,14 @@ pub(crate) struct Faces {
 }
 
 impl Faces {
-    /// Waits for a server to end, which none does unless it fails.
-    pub(crate) async fn failed(&mut self) {
-        self.servers.join_next().await;
+    /// Waits for a server to end, which none does unless it fails, and tells
+    /// why.
+    pub(crate) async fn failed(&mut self) -> String {
+        match self.servers.join_next().await {
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(Ok(()))) | None => "it was stopped".to_owned(),
+        }
     }
 
     /// Stops accepting, and waits for the requests that run.
