@@ -174,7 +174,7 @@ impl Log {
 /// The loopback address in a line that names the face.
 fn address_in(line: &str, face: &str) -> Option<String> {
     const HOST: &str = "127.0.0.1:";
-    if !line.contains(face) {
+    if !line.split(|c: char| !c.is_alphanumeric()).any(|word| word == face) {
         return None;
     }
     let start = line.find(HOST)?;

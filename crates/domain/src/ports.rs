@@ -29,8 +29,11 @@ pub trait TaskRepository: Send + Sync {
     /// Stores a task with its first event; when this returns, the task
     /// survives the loss of every process.
     ///
-    /// An agent task's session is looked up by its label among the user's
-    /// sessions, and made in the same transaction when there is none.
+    /// An agent task's session is the one that
+    /// [`find_session`](SessionRepository::find_session) finds for the user,
+    /// and is made in the same transaction when there is none. A label that
+    /// has the form of an id becomes the new session's id, unless another
+    /// user's session has it.
     ///
     /// When `idempotency` was seen within 24 hours, or a live task of the
     /// same project carries the same unique key, nothing is stored and the
@@ -83,7 +86,8 @@ pub trait TaskQueue: Send + Sync {
     /// of the reports.
     ///
     /// A report that was accepted before is accepted again and changes
-    /// nothing. A completed task's progress is set to its total.
+    /// nothing, as long as the task still is where that report put it. A
+    /// completed task's progress is set to its total, if that is known.
     ///
     /// # Errors
     /// In the answers [`ReportError::NotFound`] and
@@ -127,7 +131,7 @@ pub trait EventLog: Send + Sync {
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
     /// Finds a user's session by its own id or by the name that the user's
-    /// client gave it.
+    /// client gave it; never another user's.
     async fn find_session(
         &self,
         user: UserId,

@@ -88,7 +88,8 @@ pub struct Heartbeat {
     pub progress: Option<i64>,
     /// All steps, not negative; `None` leaves the number.
     pub total: Option<i64>,
-    /// What to tell those who watch, recorded as an event.
+    /// What to tell those who watch, recorded as an event of type
+    /// [`PROGRESS`](crate::event::EventType::PROGRESS); `None` records nothing.
     pub message: Option<String>,
 }
 
@@ -142,7 +143,7 @@ pub struct Reaped {
 pub struct CancelRequest {
     /// The task.
     pub number: TaskNumber,
-    /// Why, in the words of whoever cancels.
+    /// Why, in the words of whoever cancels; the message of the event.
     pub reason: Option<String>,
     /// Makes a repeated request get the first one's answer.
     pub idempotency: Option<crate::task::submit::IdempotencyKey>,

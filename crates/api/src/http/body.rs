@@ -7,6 +7,7 @@ use actix_web::{
     web::{self, Bytes},
 };
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 /// The longest body of an ordinary route, in bytes.
 pub(crate) const LIMIT: usize = 1 << 20;
@@ -73,6 +74,12 @@ pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// counts as absent (gateway contract, 0.1).
 pub(crate) fn optional_json<T: DeserializeOwned + Default>(body: &[u8]) -> T {
     json(body).unwrap_or_default()
+}
+
+/// Takes a text that is one JSON object no deeper than bodies may be.
+pub(crate) fn object(text: &str) -> Option<&RawValue> {
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    (raw.get().starts_with('{') && !is_deeper_than(text, MAX_DEPTH)).then_some(raw)
 }
 
 /// Whether arrays and objects nest deeper than `max`, in text that may not

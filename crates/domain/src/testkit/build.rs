@@ -1,0 +1,150 @@
+//! Values for tests, each with a default that the test does not care about.
+
+use crate::{
+    error::InvalidValue,
+    id::{ProjectId, TaskId, TaskIds, TaskNumber, TenantId, UserId},
+    json::JsonObject,
+    query::Page,
+    queue::{ClaimRequest, ClaimedTask, Conclusion, Lease, WorkerId},
+    task::{
+        Owner,
+        outcome::Outcome,
+        submit::{IdempotencyKey, NewTask, SubmitOptions},
+        work::{AgentWork, Kind, Mode, ResearchWork, SessionLabel, TaskType, Work},
+    },
+};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use std::{sync::LazyLock, time::Duration};
+
+/// The next of the ids that grow with creation.
+pub fn task_id() -> TaskId {
+    static IDS: LazyLock<TaskIds> = LazyLock::new(TaskIds::default);
+    IDS.next()
+}
+
+/// A number that no store has reached.
+pub fn unknown_number() -> TaskNumber {
+    TaskNumber::new(i64::MAX).expect("the largest number is valid")
+}
+
+/// A question of `user` in a session of its own.
+pub fn agent_task(user: UserId) -> NewTask {
+    agent_task_in(user, SessionLabel::generate())
+}
+
+/// A question of `user` in a session.
+pub fn agent_task_in(user: UserId, session: SessionLabel) -> NewTask {
+    let work =
+        AgentWork::new("Why is the sky blue?".to_owned(), session, Mode::Simple, object("{}"))
+            .expect("the question is valid");
+    NewTask {
+        id: task_id(),
+        owner: Owner::User(user),
+        work: Work::Agent(work),
+        options: SubmitOptions::default(),
+        idempotency: None,
+    }
+}
+
+/// A search job of a tenant's project.
+pub fn research_task(tenant: TenantId, project: ProjectId) -> NewTask {
+    research_task_of(tenant, project, TaskType::Search)
+}
+
+/// A job of a tenant's project.
+pub fn research_task_of(tenant: TenantId, project: ProjectId, task_type: TaskType) -> NewTask {
+    NewTask {
+        id: task_id(),
+        owner: Owner::Tenant(tenant),
+        work: Work::Research(ResearchWork { project, task_type, params: object("{}") }),
+        options: SubmitOptions::default(),
+        idempotency: None,
+    }
+}
+
+/// The same task with other options.
+pub fn with(
+    task: NewTask,
+    change: impl FnOnce(SubmitOptions) -> Result<SubmitOptions, InvalidValue>,
+) -> NewTask {
+    let options = change(task.options).expect("the options are valid");
+    NewTask { options, ..task }
+}
+
+/// The same task, submitted under an idempotency key.
+pub fn keyed(task: NewTask, key: &str) -> NewTask {
+    NewTask { idempotency: Some(idempotency(key)), ..task }
+}
+
+/// The identity of a request under this client key.
+pub fn idempotency(key: &str) -> IdempotencyKey {
+    IdempotencyKey::derive(key, UserId::DEFAULT, "/", b"").expect("the key is valid")
+}
+
+/// A project.
+pub fn project(number: i64) -> ProjectId {
+    ProjectId::new(number).expect("the number is positive")
+}
+
+/// A client's session id.
+pub fn label(text: &str) -> SessionLabel {
+    SessionLabel::new(text).expect("the label is valid")
+}
+
+/// A JSON object of this very text.
+pub fn object(text: &str) -> JsonObject {
+    JsonObject::parse("object", text.to_owned()).expect("the text is a JSON object")
+}
+
+/// A part of a list.
+pub fn page(limit: i64, offset: i64) -> Page {
+    Page::new(limit, offset).expect("the page is valid")
+}
+
+/// As much of a list as one page shows.
+pub fn whole() -> Page {
+    page(500, 0)
+}
+
+/// A wish for up to `max` tasks of every kind, held for an hour, without
+/// waiting.
+pub fn claim(max: u16) -> ClaimRequest {
+    ClaimRequest {
+        worker: WorkerId::new("worker-1").expect("the name is valid"),
+        kinds: Kind::ALL.to_vec(),
+        max,
+        lease: Duration::from_secs(3_600),
+        wait: Duration::ZERO,
+    }
+}
+
+/// The same under leases that end at once.
+pub fn lapsing_claim(max: u16) -> ClaimRequest {
+    ClaimRequest { lease: Duration::ZERO, ..claim(max) }
+}
+
+/// The end of a task with this text, which is a valid result of every kind of
+/// task when it is a JSON object.
+pub fn complete(result: &str) -> Conclusion {
+    Conclusion::Complete(Outcome { result: Some(result.to_owned()), ..Outcome::default() })
+}
+
+/// The end of a task with an error, for good.
+pub fn fail(error: &str) -> Conclusion {
+    Conclusion::Fail { error: error.to_owned(), retry: None }
+}
+
+/// The end of an attempt with an error, to be tried again after a while.
+pub fn retry_after(error: &str, delay: Duration) -> Conclusion {
+    Conclusion::Fail { error: error.to_owned(), retry: Some(delay) }
+}
+
+/// An hour from now, at the stores' precision.
+pub fn in_an_hour() -> DateTime<Utc> {
+    (Utc::now() + TimeDelta::hours(1)).trunc_subsecs(6)
+}
+
+/// The right to report that a claim has given.
+pub const fn lease(task: &ClaimedTask) -> Lease {
+    Lease { task: task.id, attempt: task.attempt }
+}

@@ -1,0 +1,230 @@
+//! One function for each behaviour, by the port that owes it.
+//!
+//! Every function takes a fresh store and panics when the store misbehaves.
+
+#![expect(missing_docs, reason = "the name of a behaviour is its documentation")]
+
+pub mod cancel;
+pub mod claim;
+pub mod event;
+pub mod finish;
+pub mod heartbeat;
+pub mod key;
+pub mod list;
+pub mod maintenance;
+pub mod reap;
+pub mod session;
+pub mod submit;
+
+/// Stamps one test for each behaviour, and the comparison with the model, into
+/// a module `contract` of an adapter's test file. The argument is an
+/// expression that makes a [`StoreFactory`](crate::testkit::StoreFactory).
+#[macro_export]
+macro_rules! contract_suite {
+    ($factory:expr) => {
+        fn contract_factory() -> impl $crate::testkit::StoreFactory {
+            $factory
+        }
+
+        mod contract {
+            $crate::stamp_behaviours! {
+                submit:
+                    an_agent_task_reads_back_whole
+                    a_research_task_reads_back_whole
+                    a_large_context_survives
+                    an_empty_query_with_an_attachment_survives
+                    times_have_microseconds_and_read_back_equal
+                    ids_and_numbers_grow_with_creation
+                    an_unknown_task_is_not_found
+                    options_reach_the_stored_task
+                    a_deadline_counts_from_submission_when_the_start_has_passed
+                    a_repeated_submit_finds_the_first_task
+                    a_repeated_submit_finds_a_task_that_has_ended
+                    submits_under_different_keys_are_independent
+                    of_concurrent_repeated_submits_one_stores
+                    a_unique_key_is_carried_by_one_live_task
+                    a_unique_key_is_free_once_its_task_has_ended
+                    a_unique_key_is_free_after_the_deadline
+                    a_unique_key_belongs_to_one_project_of_one_tenant
+                    of_concurrent_submits_with_a_unique_key_one_stores
+                    concurrent_submits_of_new_tenants_projects_and_sessions_all_store;
+                session:
+                    a_label_names_one_session
+                    a_session_is_found_by_either_id
+                    a_label_that_is_a_uuid_becomes_the_session_id
+                    a_session_id_in_another_case_is_the_same_session
+                    a_session_is_found_for_its_user_alone
+                    equal_labels_of_two_users_are_two_sessions
+                    an_unknown_session_is_not_found
+                    concurrent_first_tasks_share_one_session;
+                list:
+                    an_empty_store_has_empty_lists
+                    a_list_shows_the_newest_first
+                    pages_cut_a_list_without_overlap
+                    an_offset_past_the_end_shows_nothing_but_the_total
+                    a_list_shows_what_was_asked
+                    lists_are_apart_by_user_session_tenant_and_project
+                    pages_run_over_several_projects_together
+                    every_combination_of_statuses_filters_exactly
+                    pages_cut_a_filtered_list
+                    totals_follow_every_transition;
+                claim:
+                    the_oldest_of_the_highest_priority_comes_first
+                    a_task_that_comes_back_keeps_its_place
+                    an_urgent_task_overtakes_what_waits
+                    a_worker_gets_its_kinds_alone
+                    a_claim_takes_no_more_than_it_asks_for
+                    a_task_is_not_given_before_its_time
+                    a_task_whose_time_comes_is_given
+                    a_claimed_task_carries_its_whole_payload
+                    a_claim_makes_the_task_running
+                    attempts_grow_and_the_first_start_stays
+                    a_running_task_is_given_to_nobody_else
+                    concurrent_claims_share_the_tasks
+                    a_waiting_claim_gets_what_is_submitted_meanwhile
+                    a_waiting_claim_gets_what_comes_back
+                    a_claim_that_waits_in_vain_is_empty;
+                heartbeat:
+                    a_heartbeat_renews_the_lease
+                    a_heartbeat_renews_for_as_long_as_the_claim_did
+                    a_heartbeat_saves_a_lapsed_lease_that_nobody_took
+                    a_heartbeat_stores_the_progress_that_it_tells
+                    a_heartbeat_with_a_message_is_an_event
+                    a_stale_heartbeat_is_refused_and_stores_nothing
+                    a_heartbeat_on_a_task_never_claimed_is_refused
+                    a_heartbeat_on_an_unknown_task_is_not_found
+                    a_heartbeat_learns_of_a_cancel
+                    a_stale_heartbeat_on_a_cancelled_task_is_refused
+                    a_heartbeat_on_a_finished_task_is_refused;
+                event:
+                    a_log_begins_with_the_submit
+                    every_transition_is_one_event
+                    a_deadline_is_one_event
+                    recorded_events_read_back_whole
+                    a_stale_record_is_refused_and_stores_nothing
+                    a_record_on_an_unknown_task_is_not_found
+                    a_log_is_read_from_a_place_and_up_to_a_limit
+                    logs_of_two_tasks_are_apart
+                    an_unknown_task_has_no_log
+                    concurrent_writers_leave_no_gap;
+                finish:
+                    an_outcome_reads_back_whole
+                    an_outcome_of_nothing_reads_back_as_nothing
+                    a_large_result_survives
+                    a_research_result_keeps_its_text
+                    a_research_result_that_is_no_object_is_invalid
+                    a_completed_task_has_done_its_total
+                    a_failed_task_keeps_its_progress
+                    a_repeated_completion_changes_nothing
+                    a_failure_for_good_ends_the_task
+                    a_failure_may_ask_for_another_attempt
+                    another_attempt_waits_for_its_delay
+                    used_up_attempts_fail_the_task
+                    another_end_after_the_end_is_refused
+                    a_report_of_another_attempt_is_refused
+                    a_report_on_a_task_never_claimed_is_refused
+                    a_report_on_an_unknown_task_is_not_found
+                    a_late_report_counts_until_the_lease_is_taken_back
+                    a_lost_lease_is_refused
+                    a_batch_is_answered_in_order_each_for_itself
+                    an_empty_batch_has_no_answers
+                    a_full_batch_is_taken;
+                cancel:
+                    a_queued_task_is_cancelled
+                    a_task_that_waits_for_its_time_is_cancelled
+                    a_running_task_is_cancelled
+                    a_cancel_is_recorded_with_its_reason
+                    what_has_ended_is_not_cancelled
+                    an_unknown_task_is_not_cancelled
+                    a_repeated_cancel_gets_the_first_answer
+                    of_concurrent_cancels_one_is_accepted
+                    concurrent_repeated_cancels_get_one_answer
+                    a_cancel_is_never_overwritten
+                    of_a_cancel_and_a_completion_one_wins;
+                reap:
+                    nothing_is_over_in_a_quiet_store
+                    an_expired_lease_returns_the_task_at_once
+                    used_up_leases_fail_the_task
+                    lost_leases_and_failures_count_as_one_kind_of_attempt
+                    a_deadline_ends_queued_and_running_tasks
+                    a_deadline_ahead_ends_nothing
+                    the_reaper_takes_no_more_than_it_may
+                    concurrent_reapers_take_each_lease_once
+                    of_the_reaper_and_a_report_one_wins;
+                key:
+                    a_key_reads_back_whole
+                    an_unknown_key_is_not_found
+                    a_key_is_found_though_it_was_looked_for_before
+                    keys_are_listed_with_the_oldest_first
+                    a_key_is_revoked_once
+                    equal_names_are_one_tenant_and_one_user
+                    equal_user_names_of_two_tenants_are_two_users
+                    names_differ_by_case
+                    a_grant_without_names_is_the_default_users
+                    a_grant_with_one_name_has_the_other_by_default
+                    concurrent_grants_to_one_name_share_it;
+                maintenance:
+                    a_store_that_is_up_answers
+                    tidying_changes_nothing_that_is_seen
+                    totals_stay_exact_while_writers_and_tidying_run;
+            }
+
+            #[test]
+            fn a_store_agrees_with_the_model() {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+                let runtime = runtime.expect("the runtime starts");
+                $crate::testkit::model::check(&super::contract_factory(), |case| {
+                    runtime.block_on(case)
+                });
+            }
+        }
+    };
+}
+
+/// Stamps the tests of one file of behaviours.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! stamp_behaviours {
+    ($($file:ident: $($behaviour:ident)*;)*) => {$($(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $behaviour() {
+            use $crate::testkit::StoreFactory as _;
+            let factory = super::contract_factory();
+            let ports = factory.fresh().await;
+            $crate::testkit::contract::$file::$behaviour(&ports).await;
+        }
+    )*)*};
+}
+
+#[cfg(test)]
+mod tests {
+    /// Each file of behaviours.
+    const FILES: [(&str, &str); 11] = [
+        ("submit", include_str!("contract/submit.rs")),
+        ("session", include_str!("contract/session.rs")),
+        ("list", include_str!("contract/list.rs")),
+        ("claim", include_str!("contract/claim.rs")),
+        ("heartbeat", include_str!("contract/heartbeat.rs")),
+        ("event", include_str!("contract/event.rs")),
+        ("finish", include_str!("contract/finish.rs")),
+        ("cancel", include_str!("contract/cancel.rs")),
+        ("reap", include_str!("contract/reap.rs")),
+        ("key", include_str!("contract/key.rs")),
+        ("maintenance", include_str!("contract/maintenance.rs")),
+    ];
+
+    #[test]
+    fn every_behaviour_is_stamped() {
+        let (list, _) = include_str!("contract.rs").split_once("fn a_store_agrees").unwrap();
+        let stamped: Vec<&str> =
+            list.split_whitespace().map(|word| word.trim_end_matches(';')).collect();
+        for (file, text) in FILES {
+            for line in text.lines() {
+                if let Some(rest) = line.strip_prefix("pub async fn ") {
+                    let (name, _) = rest.split_once('(').unwrap();
+                    assert!(stamped.contains(&name), "{file}: {name} is not in contract_suite");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The log of each task.
+
+use crate::{
+    error::ReportError,
+    event::{EventType, NewEvent},
+    queue::{Heartbeat, Lease},
+    task::{Attempt, status::Transition},
+    testkit::{Ports, build},
+};
+use chrono::SubsecRound;
+use futures_util::future::{join, join_all};
+use std::time::Duration;
+
+fn event(name: &str) -> NewEvent {
+    let name = EventType::new(name.to_owned()).expect("the name is valid");
+    NewEvent::new(name, None, None, None).expect("the event is valid")
+}
+
+async fn assert_lost(ports: &Ports, lease: Lease) {
+    let answer = ports.queue.record(lease, vec![event("LATE")]).await;
+    assert!(matches!(answer, Err(ReportError::LeaseLost)), "{answer:?}");
+}
+
+pub async fn a_log_begins_with_the_submit(ports: &Ports) {
+    let task = ports.submit_any().await;
+    let log = ports.log(task.number).await;
+    assert_eq!(log.len(), 1);
+    assert_eq!((log[0].seq, log[0].at), (1, task.created_at));
+    assert_eq!(log[0].event.event_type(), &EventType::DATA_PROCESSING);
+}
+
+pub async fn every_transition_is_one_event(ports: &Ports) {
+    for (end, last) in [
+        (Some(build::complete("done")), Transition::Complete),
+        (Some(build::fail("broken")), Transition::Fail),
+        (None, Transition::Cancel),
+    ] {
+        let task = ports.submit_any().await;
+        ports.claim_lapsing().await;
+        ports.reap().await;
+        let second = ports.claim_one().await;
+        let retry = build::retry_after("again", Duration::ZERO);
+        ports.finish(build::lease(&second), retry).await.expect("it is tried again");
+        let third = ports.claim_one().await;
+        match end {
+            Some(conclusion) => {
+                ports.finish(build::lease(&third), conclusion).await.expect("it ends");
+            }
+            None => assert!(ports.cancel(task.number).await.accepted),
+        }
+        let moves = [
+            Transition::Claim,
+            Transition::Release,
+            Transition::Claim,
+            Transition::Release,
+            Transition::Claim,
+            last,
+        ];
+        let mut expected = vec![EventType::DATA_PROCESSING];
+        expected.extend(moves.map(EventType::of));
+        let expected: Vec<_> = expected.iter().map(|name| name.as_str().to_owned()).collect();
+        assert_eq!(ports.log_types(task.number).await, expected);
+        let log = ports.log(task.number).await;
+        assert!(log.is_sorted_by_key(|event| event.at));
+        let ended = ports.task(task.number).await.updated_at();
+        assert_eq!(log.last().map(|event| event.at), Some(ended), "seen together");
+    }
+}
+
+pub async fn a_deadline_is_one_event(ports: &Ports) {
+    let task = ports.ended(crate::task::status::FinalStatus::TimedOut).await;
+    assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_FAILED"]);
+}
+
+pub async fn recorded_events_read_back_whole(ports: &Ports) {
+    let task = ports.running().await;
+    let name = EventType::new("tool.call-1_X".to_owned()).expect("the name is valid");
+    let payload = build::object(super::submit::ODD_JSON);
+    let rich = NewEvent::new(
+        name,
+        Some("研究者 1".to_owned()),
+        Some("行\n\t😀".to_owned()),
+        Some(payload),
+    );
+    let events = vec![rich.expect("the event is valid"), event("A"), event("A")];
+    let last = ports.queue.record(build::lease(&task), events.clone()).await;
+    assert_eq!(last.expect("the events are recorded"), 5);
+    let last = ports.queue.record(build::lease(&task), vec![event("B")]).await;
+    assert_eq!(last.expect("the event is recorded"), 6);
+    let log = ports.log(task.number).await;
+    assert!(log.iter().map(|event| event.seq).eq(1..=6));
+    assert!(log[2..5].iter().map(|event| &event.event).eq(&events));
+    assert!(log.iter().all(|event| event.at == event.at.trunc_subsecs(6)));
+    assert_eq!(ports.log(task.number).await, log, "read twice");
+}
+
+pub async fn a_stale_record_is_refused_and_stores_nothing(ports: &Ports) {
+    ports.submit_any().await;
+    let first = ports.claim_lapsing().await;
+    ports.reap().await;
+    assert_lost(ports, build::lease(&first)).await;
+    let second = ports.claim_one().await;
+    assert_lost(ports, build::lease(&first)).await;
+    ports.finish(build::lease(&second), build::complete("done")).await.expect("it ends");
+    assert_lost(ports, build::lease(&second)).await;
+    let cancelled = ports.running().await;
+    ports.cancel(cancelled.number).await;
+    assert_lost(ports, build::lease(&cancelled)).await;
+    for number in [first.number, cancelled.number] {
+        assert!(!ports.log_types(number).await.contains(&"LATE".to_owned()));
+    }
+}
+
+pub async fn a_record_on_an_unknown_task_is_not_found(ports: &Ports) {
+    let attempt = Attempt::new(1).expect("it is positive");
+    let lease = Lease { task: build::task_id(), attempt };
+    let answer = ports.queue.record(lease, vec![event("A")]).await;
+    assert!(matches!(answer, Err(ReportError::NotFound)), "{answer:?}");
+}
+
+pub async fn a_log_is_read_from_a_place_and_up_to_a_limit(ports: &Ports) {
+    let task = ports.running().await;
+    let events = (0..8).map(|_| event("A")).collect();
+    ports.queue.record(build::lease(&task), events).await.expect("the events are recorded");
+    let log = ports.log(task.number).await;
+    for (after, limit, expected) in [
+        (0, 3, &log[..3]),
+        (3, 3, &log[3..6]),
+        (9, 500, &log[9..]),
+        (10, 500, &[]),
+        (i64::MAX, 1, &[]),
+        (-1, 1, &log[..1]),
+    ] {
+        let part = ports.events.events(task.number, after, limit).await;
+        assert_eq!(part.expect("the log is read"), expected, "after {after}, at most {limit}");
+    }
+}
+
+pub async fn logs_of_two_tasks_are_apart(ports: &Ports) {
+    let first = ports.running().await;
+    let second = ports.submit_any().await;
+    ports.queue.record(build::lease(&first), vec![event("A")]).await.expect("it is recorded");
+    assert_eq!(ports.log_types(first.number).await.len(), 3);
+    assert_eq!(ports.log_types(second.number).await, ["DATA_PROCESSING"]);
+}
+
+pub async fn an_unknown_task_has_no_log(ports: &Ports) {
+    assert!(ports.log(build::unknown_number()).await.is_empty());
+}
+
+pub async fn concurrent_writers_leave_no_gap(ports: &Ports) {
+    let task = ports.running().await;
+    let lease = build::lease(&task);
+    let record = || async move {
+        let events = vec![event("A"), event("B"), event("C")];
+        ports.queue.record(lease, events).await.expect("the events are recorded")
+    };
+    let beat = |n: usize| async move {
+        let message = Some(n.to_string());
+        let heartbeat = Heartbeat { lease, extend: None, progress: None, total: None, message };
+        ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
+    };
+    let records = join_all((0..8).map(|_| record()));
+    let (last, _) = join(records, join_all((0..8).map(beat))).await;
+    let types = ports.log_types(task.number).await;
+    assert_eq!(types.len(), 2 + 8 * 3 + 8);
+    for seq in last {
+        let end = usize::try_from(seq).expect("it is positive");
+        assert_eq!(types[end - 3..end], ["A", "B", "C"], "one call's events stand together");
+    }
+}

@@ -1,0 +1,61 @@
+//! Housekeeping beside the work.
+
+use crate::{
+    id::{TenantId, UserId},
+    query::TaskScope,
+    testkit::{Ports, build},
+};
+use futures_util::future::{join_all, join3};
+
+pub async fn a_store_that_is_up_answers(ports: &Ports) {
+    ports.maintenance.ping().await.expect("the store answers");
+}
+
+pub async fn tidying_changes_nothing_that_is_seen(ports: &Ports) {
+    let task = ports.submit(build::keyed(build::agent_task(UserId::DEFAULT), "k")).await;
+    let running = ports.claim_one().await;
+    ports.finish(build::lease(&running), build::complete("done")).await.expect("it ends");
+    ports.submit_any().await;
+    let list = ports.list(&TaskScope::User(UserId::DEFAULT), &[]).await;
+    let (before, log) = (ports.task(task.number).await, ports.log(task.number).await);
+    for _ in 0..2 {
+        ports.maintenance.tidy().await.expect("the store is tidied");
+    }
+    assert_eq!(ports.list(&TaskScope::User(UserId::DEFAULT), &[]).await, list);
+    assert_eq!(ports.task(task.number).await, before);
+    assert_eq!(ports.log(task.number).await, log);
+    let again = ports.submission(build::keyed(build::agent_task(UserId::DEFAULT), "k")).await;
+    assert_eq!(again.task.number, task.number, "a young idempotency key is kept");
+}
+
+pub async fn totals_stay_exact_while_writers_and_tidying_run(ports: &Ports) {
+    let scopes = [TaskScope::User(UserId::DEFAULT), TaskScope::Tenant(TenantId::DEFAULT)];
+    let writer = || async {
+        for _ in 0..10 {
+            ports.submit_any().await;
+            let job = build::research_task(TenantId::DEFAULT, build::project(1));
+            ports.submit(job).await;
+            for task in ports.claim(build::claim(1)).await {
+                ports.finish(build::lease(&task), build::complete("{}")).await.expect("it ends");
+            }
+        }
+    };
+    let reader = async {
+        for _ in 0..20 {
+            for scope in &scopes {
+                let page = ports.list(scope, &[]).await;
+                assert_eq!(i64::try_from(page.tasks.len()), Ok(page.total), "in one snapshot");
+            }
+        }
+    };
+    let tidying = async {
+        for _ in 0..20 {
+            ports.maintenance.tidy().await.expect("the store is tidied");
+        }
+    };
+    join3(join_all((0..4).map(|_| writer())), reader, tidying).await;
+    ports.check_totals(&scopes).await;
+    ports.maintenance.tidy().await.expect("the store is tidied");
+    ports.check_totals(&scopes).await;
+    assert_eq!(ports.list(&scopes[0], &[]).await.total, 40);
+}

@@ -1,0 +1,338 @@
+//! Makes each call on the store and on the model, and compares.
+
+use super::{
+    call::{Again, Call, End, LISTS, Which},
+    world::{Answer, Entry, Pulse, World},
+};
+use crate::{
+    error::ReportError,
+    event::{EventType, NewEvent},
+    id::TaskNumber,
+    key::Principal,
+    query::TaskScope,
+    queue::{CancelRequest, ClaimRequest, Conclusion, Heartbeat, Reaped, Report},
+    task::{
+        Task, TaskState,
+        status::TaskStatus,
+        submit::{NewTask, SubmissionKind},
+    },
+    testkit::{Ports, build},
+};
+use proptest::sample::Index;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// The name of the events that workers record.
+pub(super) const EVENT: &str = "NOTED";
+const AN_HOUR: Duration = Duration::from_secs(3_600);
+
+pub(super) struct Checker {
+    ports: Ports,
+    users: [Principal; 2],
+    world: World,
+}
+
+const fn length(lapsing: bool) -> Duration {
+    if lapsing { Duration::ZERO } else { AN_HOUR }
+}
+
+impl Checker {
+    pub(super) async fn new(ports: Ports) -> Self {
+        let users = [ports.user("tenant", "ada").await, ports.user("tenant", "bob").await];
+        Self { ports, users, world: World::default() }
+    }
+
+    /// Makes a call, and compares what it may have touched.
+    pub(super) async fn make(&mut self, call: &Call) {
+        let touched = match call {
+            Call::Submit { list, priority, attempts, total, later, again } => {
+                let task = self.new_task(*list);
+                let task = build::with(task, |options| {
+                    let options = options
+                        .with_priority(*priority)?
+                        .with_max_attempts(*attempts)?
+                        .with_total(*total)?;
+                    if *later { options.with_run_after(build::in_an_hour()) } else { Ok(options) }
+                });
+                vec![self.submit(task, *list, *later, *again).await]
+            }
+            Call::Claim { kinds, max, lapsing } => {
+                let lease = length(*lapsing);
+                let request = ClaimRequest { kinds: kinds.clone(), lease, ..build::claim(*max) };
+                self.claim(request).await
+            }
+            Call::Heartbeat { .. } | Call::Record { .. } | Call::Cancel { .. }
+                if self.world.tasks.is_empty() =>
+            {
+                Vec::new()
+            }
+            Call::Heartbeat { task, attempt, lapsing, progress, tell } => {
+                let n = task.index(self.world.tasks.len());
+                self.heartbeat(n, *attempt, *lapsing, *progress, *tell).await;
+                vec![n]
+            }
+            Call::Record { task, attempt, events } => {
+                let n = task.index(self.world.tasks.len());
+                self.record(n, *attempt, *events).await;
+                vec![n]
+            }
+            Call::Finish(ends) => self.finish(ends).await,
+            Call::Cancel { task, key } => {
+                let n = task.index(self.world.tasks.len());
+                self.cancel(n, *key).await;
+                vec![n]
+            }
+            Call::Reap => {
+                let lapsed = self.world.reap();
+                let expected = Reaped { expired: lapsed.len(), timed_out: 0 };
+                assert_eq!(self.ports.reap().await, expected);
+                lapsed
+            }
+            Call::Tidy => {
+                self.ports.maintenance.tidy().await.expect("the store is tidied");
+                Vec::new()
+            }
+        };
+        self.compare(&touched).await;
+    }
+
+    fn new_task(&self, list: usize) -> NewTask {
+        match list {
+            0 | 1 => build::agent_task_in(self.users[list].user, build::label("chat")),
+            _ => build::research_task(self.users[0].tenant, build::project(list_project(list))),
+        }
+    }
+
+    async fn submit(&mut self, task: NewTask, list: usize, later: bool, again: Again) -> usize {
+        let (task, expected, unique) = match again {
+            Again::Idempotent(key) => {
+                let task = build::keyed(task, &format!("{list} {key}"));
+                (task, self.world.keys.get(&(list, key)).copied(), None)
+            }
+            Again::Unique(key) if list > 1 => {
+                let task = build::with(task, |o| o.with_unique_key(key.to_string()));
+                (task, self.world.carrier(list, key), Some(key))
+            }
+            _ => (task, None, None),
+        };
+        let submission = self.ports.submission(task.clone()).await;
+        if let Some(n) = expected {
+            assert_ne!(submission.kind, SubmissionKind::Created);
+            assert_eq!(unique.is_some(), submission.kind == SubmissionKind::Duplicate);
+            assert_eq!(submission.task.id, self.world.tasks[n].id);
+            return n;
+        }
+        assert_eq!((submission.kind, submission.task.id), (SubmissionKind::Created, task.id));
+        let n = self.world.tasks.len();
+        if let Again::Idempotent(key) = again {
+            self.world.keys.insert((list, key), n);
+        }
+        self.world.tasks.push(Entry {
+            id: task.id,
+            number: submission.task.number,
+            list,
+            kind: task.work.kind(),
+            priority: task.options.priority().into(),
+            max_attempts: task.options.max_attempts().into(),
+            unique,
+            status: TaskStatus::Queued,
+            due: !later,
+            attempt: 0,
+            lapsed: false,
+            lapsing: false,
+            progress: (0, task.options.total()),
+            log: vec![EventType::DATA_PROCESSING.as_str().to_owned()],
+            report: None,
+            taken_from_worker: false,
+            cancels: BTreeMap::new(),
+        });
+        n
+    }
+
+    async fn claim(&mut self, request: ClaimRequest) -> Vec<usize> {
+        let lapsing = request.lease.is_zero();
+        let expected = self.world.claim(&request.kinds, request.max, lapsing);
+        let claimed = self.ports.claim(request).await;
+        let claimed: Vec<_> =
+            claimed.iter().map(|task| (task.number, i64::from(task.attempt.get()))).collect();
+        let task = |n: &usize| (self.world.tasks[*n].number, self.world.tasks[*n].attempt);
+        assert_eq!(claimed, expected.iter().map(task).collect::<Vec<_>>());
+        expected
+    }
+
+    fn attempt(&self, n: usize, which: Which) -> i64 {
+        let latest = self.world.tasks[n].attempt;
+        match which {
+            Which::Earlier => latest - 1,
+            Which::Latest => latest,
+            Which::Later => latest + 1,
+        }
+        .max(1)
+    }
+
+    async fn heartbeat(
+        &mut self,
+        n: usize,
+        which: Which,
+        lapsing: Option<bool>,
+        progress: Option<i64>,
+        tell: bool,
+    ) {
+        let attempt = self.attempt(n, which);
+        let heartbeat = Heartbeat {
+            lease: self.world.tasks[n].lease(attempt),
+            extend: lapsing.map(length),
+            progress,
+            total: progress.map(|_| 10),
+            message: tell.then(|| "so far".to_owned()),
+        };
+        let expected = self.world.tasks[n].heartbeat(attempt, lapsing, progress, tell);
+        let answer = match self.ports.queue.heartbeat(heartbeat).await {
+            Ok(reply) if reply.cancel_requested => Pulse::Cancelled,
+            Ok(_) => Pulse::Renewed,
+            Err(ReportError::LeaseLost) => Pulse::Lost,
+            Err(error) => panic!("the heartbeat is answered: {error}"),
+        };
+        if expected == Pulse::CancelledOrLost {
+            assert!(matches!(answer, Pulse::Cancelled | Pulse::Lost), "{answer:?}");
+        } else {
+            assert_eq!(answer, expected);
+        }
+    }
+
+    async fn record(&mut self, n: usize, which: Which, count: usize) {
+        let attempt = self.attempt(n, which);
+        let name = EventType::new(EVENT.to_owned()).expect("the name is valid");
+        let event = NewEvent::new(name, None, None, None).expect("the event is valid");
+        let lease = self.world.tasks[n].lease(attempt);
+        let answer = self.ports.queue.record(lease, vec![event; count]).await;
+        if self.world.tasks[n].record(attempt, count) {
+            let last = answer.expect("the events are recorded");
+            assert_eq!(usize::try_from(last), Ok(self.world.tasks[n].log.len()));
+        } else {
+            assert!(matches!(answer, Err(ReportError::LeaseLost)), "{answer:?}");
+        }
+    }
+
+    async fn finish(&mut self, ends: &[(Index, Which, End)]) -> Vec<usize> {
+        if self.world.tasks.is_empty() {
+            return Vec::new();
+        }
+        let mut touched = Vec::new();
+        let mut reports = Vec::new();
+        let mut expected = Vec::new();
+        for (task, which, end) in ends {
+            let n = task.index(self.world.tasks.len());
+            let attempt = self.attempt(n, *which);
+            let lease = self.world.tasks[n].lease(attempt);
+            let conclusion = conclusion(*end);
+            expected.push(self.world.tasks[n].finish(attempt, &conclusion));
+            reports.push(Report { lease, conclusion });
+            touched.push(n);
+        }
+        let answers = self.ports.finish_all(reports).await;
+        assert_eq!(answers.len(), expected.len());
+        for (answer, expected) in answers.into_iter().zip(expected) {
+            match (answer, expected) {
+                (Ok(status), Answer::Accepted(expected) | Answer::Either(expected)) => {
+                    assert_eq!(status, expected);
+                }
+                (Err(ReportError::LeaseLost), Answer::Lost | Answer::Either(_)) => {}
+                (answer, expected) => panic!("{answer:?} where {expected:?} was due"),
+            }
+        }
+        touched
+    }
+
+    async fn cancel(&mut self, n: usize, key: Option<u8>) {
+        let number = self.world.tasks[n].number;
+        let idempotency = key.map(|key| build::idempotency(&format!("{number} {key}")));
+        let request = CancelRequest { number, reason: None, idempotency };
+        let answer = self.ports.cancel_as(request).await;
+        let expected = self.world.tasks[n].cancel(key);
+        assert_eq!((answer.accepted, answer.replayed), expected);
+        assert_eq!(TaskStatus::from(answer.status), self.world.tasks[n].status);
+    }
+
+    pub(super) async fn compare_all(&self) {
+        self.compare(&(0..self.world.tasks.len()).collect::<Vec<_>>()).await;
+    }
+
+    async fn compare(&self, touched: &[usize]) {
+        for n in touched {
+            let entry = &self.world.tasks[*n];
+            let task = self.ports.task(entry.number).await;
+            let progress = (task.progress().current(), task.progress().total());
+            assert_eq!((task.status(), progress), (entry.status, entry.progress), "{entry:?}");
+            assert_eq!(attempt_of(&task), entry.attempt, "{entry:?}");
+            assert_eq!(self.ports.log_types(entry.number).await, entry.log, "{entry:?}");
+        }
+        let lists: BTreeSet<usize> = touched.iter().map(|n| self.world.tasks[*n].list).collect();
+        for list in lists {
+            self.compare_lists(list, touched).await;
+        }
+    }
+
+    /// Compares the lists that show a list's tasks, whole and filtered.
+    async fn compare_lists(&self, list: usize, touched: &[usize]) {
+        let statuses: BTreeSet<_> = touched.iter().map(|n| self.world.tasks[*n].status).collect();
+        let statuses: Vec<TaskStatus> = statuses.into_iter().collect();
+        for (scope, shown) in self.scopes(list).await {
+            for filter in [&[][..], &statuses] {
+                let matches = |entry: &&Entry| {
+                    shown[entry.list] && (filter.is_empty() || filter.contains(&entry.status))
+                };
+                let entries = self.world.tasks.iter().rev().filter(matches);
+                let expected: Vec<(TaskNumber, TaskStatus)> =
+                    entries.map(|entry| (entry.number, entry.status)).collect();
+                let page = self.ports.list(&scope, filter).await;
+                let real: Vec<_> = page.tasks.iter().map(|t| (t.number, t.status)).collect();
+                assert_eq!(real, expected, "{scope:?} {filter:?}");
+                assert_eq!(usize::try_from(page.total), Ok(real.len()), "{scope:?} {filter:?}");
+            }
+        }
+    }
+
+    /// The scopes that show a list, each with the lists that it shows.
+    async fn scopes(&self, list: usize) -> Vec<(TaskScope, [bool; LISTS])> {
+        let mut alone = [false; LISTS];
+        alone[list] = true;
+        if list < 2 {
+            let user = self.users[list].user;
+            let session = self.ports.session(user, &build::label("chat")).await;
+            let session = session.expect("the session exists");
+            return vec![(TaskScope::User(user), alone), (TaskScope::Session(session), alone)];
+        }
+        let tenant = self.users[0].tenant;
+        let projects = [2, 3].map(|list| build::project(list_project(list)));
+        let both = [false, false, true, true];
+        vec![
+            (TaskScope::Tenant(tenant), both),
+            (TaskScope::Projects(tenant, BTreeSet::from(projects)), both),
+            (TaskScope::Projects(tenant, BTreeSet::from([projects[list - 2]])), alone),
+        ]
+    }
+}
+
+const fn list_project(list: usize) -> i64 {
+    if list == 2 { 1 } else { 2 }
+}
+
+fn conclusion(end: End) -> Conclusion {
+    match end {
+        End::Complete => build::complete("{}"),
+        End::Fail => build::fail("broken"),
+        End::RetryNow => build::retry_after("busy", Duration::ZERO),
+        End::RetryLater => build::retry_after("busy", AN_HOUR),
+    }
+}
+
+fn attempt_of(task: &Task) -> i64 {
+    let attempt = match &task.state {
+        TaskState::Live(live) => live.attempt,
+        TaskState::Finished(finished) => finished.attempt,
+    };
+    attempt.map_or(0, |attempt| attempt.get().into())
+}

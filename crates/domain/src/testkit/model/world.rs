@@ -1,0 +1,206 @@
+//! What the ports promise, said with plain values.
+
+use crate::{
+    event::EventType,
+    id::{TaskId, TaskNumber},
+    queue::{Conclusion, Lease},
+    task::{
+        Attempt,
+        status::{TaskStatus, Transition},
+        work::Kind,
+    },
+};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+
+/// The tasks, in the order of their submission.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) tasks: Vec<Entry>,
+    /// Which task an idempotent submit has made.
+    pub(super) keys: BTreeMap<(usize, u8), usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: TaskId,
+    pub(super) number: TaskNumber,
+    pub(super) list: usize,
+    pub(super) kind: Kind,
+    pub(super) priority: i64,
+    pub(super) max_attempts: i64,
+    pub(super) unique: Option<u8>,
+    pub(super) status: TaskStatus,
+    /// Whether nothing but a worker is missing while it is queued.
+    pub(super) due: bool,
+    /// The latest claim, 0 if there was none.
+    pub(super) attempt: i64,
+    /// Whether the lease ends at once, now and after a plain heartbeat.
+    pub(super) lapsed: bool,
+    pub(super) lapsing: bool,
+    pub(super) progress: (i64, i64),
+    pub(super) log: Vec<String>,
+    /// The report that has put the task where it is.
+    pub(super) report: Option<(i64, Conclusion)>,
+    /// Whether a worker held the task when it was cancelled.
+    pub(super) taken_from_worker: bool,
+    /// The answers to idempotent cancels.
+    pub(super) cancels: BTreeMap<u8, bool>,
+}
+
+/// What a report is to be answered with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Accepted(TaskStatus),
+    Lost,
+    /// The worker failed, as the task has without it: to accept that and to
+    /// refuse it are one, for nothing changes and the worker lets go.
+    Either(TaskStatus),
+}
+
+/// What a heartbeat is to be answered with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pulse {
+    Renewed,
+    Cancelled,
+    Lost,
+    /// The claim is the latest, but was lost before the task was cancelled.
+    CancelledOrLost,
+}
+
+impl World {
+    /// The live task that carries a unique key.
+    pub(super) fn carrier(&self, list: usize, key: u8) -> Option<usize> {
+        self.tasks.iter().position(|task| {
+            task.list == list && task.unique == Some(key) && !task.status.is_final()
+        })
+    }
+
+    /// Leases what is due, and says which tasks.
+    pub(super) fn claim(&mut self, kinds: &[Kind], max: u16, lapsing: bool) -> Vec<usize> {
+        let tasks = &self.tasks;
+        let mut due: Vec<usize> = (0..tasks.len())
+            .filter(|n| tasks[*n].status == TaskStatus::Queued && tasks[*n].due)
+            .filter(|n| kinds.contains(&tasks[*n].kind))
+            .collect();
+        due.sort_by_key(|n| (Reverse(tasks[*n].priority), *n));
+        due.truncate(max.into());
+        for n in &due {
+            let task = &mut self.tasks[*n];
+            task.attempt += 1;
+            (task.lapsed, task.lapsing) = (lapsing, lapsing);
+            task.become_through(Transition::Claim);
+        }
+        due
+    }
+
+    /// Takes back lapsed leases, and says of which tasks.
+    pub(super) fn reap(&mut self) -> Vec<usize> {
+        let lapsed = |task: &Entry| task.status == TaskStatus::Running && task.lapsed;
+        let lapsed: Vec<usize> =
+            (0..self.tasks.len()).filter(|n| lapsed(&self.tasks[*n])).collect();
+        for n in &lapsed {
+            self.tasks[*n].release(true);
+        }
+        lapsed
+    }
+}
+
+impl Entry {
+    fn become_through(&mut self, transition: Transition) {
+        assert!(self.status.can_become(transition.target()), "the model itself is wrong");
+        self.status = transition.target();
+        self.report = None;
+        self.log.push(EventType::of(transition).as_str().to_owned());
+    }
+
+    fn release(&mut self, due: bool) {
+        self.due = due;
+        let used_up = self.attempt >= self.max_attempts;
+        self.become_through(if used_up { Transition::Fail } else { Transition::Release });
+    }
+
+    fn holds(&self, attempt: i64) -> bool {
+        self.status == TaskStatus::Running && attempt == self.attempt
+    }
+
+    pub(super) fn lease(&self, attempt: i64) -> Lease {
+        Lease { task: self.id, attempt: Attempt::new(attempt).expect("it is positive") }
+    }
+
+    pub(super) fn finish(&mut self, attempt: i64, conclusion: &Conclusion) -> Answer {
+        if self.report.as_ref().is_some_and(|(a, c)| (*a, c) == (attempt, conclusion)) {
+            return Answer::Accepted(self.status);
+        }
+        if !self.holds(attempt) {
+            let failed_anyhow = match conclusion {
+                Conclusion::Complete(_) => false,
+                Conclusion::Fail { retry: None, .. } => self.status == TaskStatus::Failed,
+                Conclusion::Fail { .. } => {
+                    matches!(self.status, TaskStatus::Failed | TaskStatus::Queued)
+                }
+            };
+            let either = failed_anyhow && attempt == self.attempt;
+            return if either { Answer::Either(self.status) } else { Answer::Lost };
+        }
+        match conclusion {
+            Conclusion::Complete(_) => {
+                if self.progress.1 > 0 {
+                    self.progress.0 = self.progress.1;
+                }
+                self.become_through(Transition::Complete);
+            }
+            Conclusion::Fail { retry: None, .. } => self.become_through(Transition::Fail),
+            Conclusion::Fail { retry: Some(delay), .. } => self.release(*delay == Duration::ZERO),
+        }
+        self.report = Some((attempt, conclusion.clone()));
+        Answer::Accepted(self.status)
+    }
+
+    pub(super) fn heartbeat(
+        &mut self,
+        attempt: i64,
+        lapsing: Option<bool>,
+        progress: Option<i64>,
+        tell: bool,
+    ) -> Pulse {
+        if self.status == TaskStatus::Cancelled && attempt == self.attempt {
+            return if self.taken_from_worker { Pulse::Cancelled } else { Pulse::CancelledOrLost };
+        }
+        if !self.holds(attempt) {
+            return Pulse::Lost;
+        }
+        self.lapsed = lapsing.unwrap_or(self.lapsing);
+        if let Some(steps) = progress {
+            self.progress = (steps, 10);
+        }
+        if tell {
+            self.log.push(EventType::PROGRESS.as_str().to_owned());
+        }
+        Pulse::Renewed
+    }
+
+    /// Records events; false when the lease is lost.
+    pub(super) fn record(&mut self, attempt: i64, events: usize) -> bool {
+        if self.holds(attempt) {
+            self.log.extend((0..events).map(|_| super::checker::EVENT.to_owned()));
+        }
+        self.holds(attempt)
+    }
+
+    /// Cancels, and says whether it is accepted and whether it was answered
+    /// before.
+    pub(super) fn cancel(&mut self, key: Option<u8>) -> (bool, bool) {
+        if let Some(accepted) = key.and_then(|key| self.cancels.get(&key)) {
+            return (*accepted, true);
+        }
+        let accepted = !self.status.is_final();
+        if accepted {
+            self.taken_from_worker = self.status == TaskStatus::Running;
+            self.become_through(Transition::Cancel);
+        }
+        if let Some(key) = key {
+            self.cancels.insert(key, accepted);
+        }
+        (accepted, false)
+    }
+}
