@@ -1,15 +1,13 @@
 //! `GET /api/v1/tasks`: lists.
 
 use super::{
-    Envelope, Limited, charge, reply,
+    Envelope, count,
+    refusals::{Limited, Refused},
+    reply,
     view::{Status, TaskItem, TaskPageView},
 };
 use crate::{
-    http::{
-        auth::Caller,
-        error::{ApiError, ResearchBody},
-        query::Query,
-    },
+    http::{auth::Caller, error::ApiError, query::Query},
     server::State,
 };
 use actix_web::{
@@ -41,8 +39,7 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
     responses(
         (status = 200, description = "The tasks.", body = inline(ListData),
             headers(("X-Total-Count" = i64, description = "How many tasks the whole list has; only without pages."))),
-        (status = 400, description = "A parameter breaks its rule.", body = ResearchBody),
-        Limited,
+        Refused, Limited,
     ),
 )]
 pub(super) async fn list(
@@ -51,7 +48,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = read_list(request.query_string())?;
-    charge(&state, &caller, &request)?;
+    count(&state, &caller, &request)?;
     let Caller(principal) = caller;
     let found = state
         .services

@@ -1,7 +1,7 @@
 //! Tasks as this face shows them (research specification, `TaskSchema` and
 //! `TaskDetailSchema`).
 
-use crate::openapi::part::one_of;
+use crate::openapi::one_of;
 use chrono::{DateTime, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;

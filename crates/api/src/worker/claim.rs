@@ -1,9 +1,9 @@
 //! `POST /api/v1/worker/claim`: tasks for a worker.
 
-use super::{Refusals, field};
+use super::{field, refusals::Refused};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
-    openapi::part::one_of,
+    openapi::one_of,
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -21,7 +21,7 @@ use utoipa::{ToSchema, openapi};
 #[utoipa::path(
     post, path = "/api/v1/worker/claim", tag = "worker",
     request_body = Claim,
-    responses((status = 200, description = "The tasks.", body = Claimed), Refusals),
+    responses((status = 200, description = "The tasks.", body = Claimed), Refused),
 )]
 pub(super) async fn claim(
     state: web::Data<State>,

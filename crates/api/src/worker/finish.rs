@@ -1,9 +1,10 @@
 //! The ends of tasks: one result, one error, or a batch of both.
 
 use super::{
-    BATCH_LIMIT, REPORT_LIMIT, Refusals, ReportRefusals,
+    BATCH_LIMIT, REPORT_LIMIT,
     field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure},
+    refusals::{Lost, Refused},
     task_id,
 };
 use crate::{
@@ -27,7 +28,7 @@ use utoipa::ToSchema;
     post, path = "/api/v1/worker/tasks/{id}/complete", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = CompleteBody,
-    responses((status = 200, description = "The task has completed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task has completed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn complete(
     state: web::Data<State>,
@@ -49,7 +50,7 @@ pub(super) async fn complete(
     post, path = "/api/v1/worker/tasks/{id}/fail", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = FailBody,
-    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn fail(
     state: web::Data<State>,
@@ -82,7 +83,7 @@ async fn end(
 #[utoipa::path(
     post, path = "/api/v1/worker/finish", tag = "worker",
     request_body = Batch,
-    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refusals),
+    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refused),
 )]
 pub(super) async fn finish(
     state: web::Data<State>,

@@ -2,8 +2,9 @@
 //! and what happened.
 
 use super::{
-    REPORT_LIMIT, ReportRefusals,
+    REPORT_LIMIT,
     field::{self, Object},
+    refusals::{Lost, Refused},
     task_id,
 };
 use crate::{
@@ -30,7 +31,7 @@ use utoipa::ToSchema;
     post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = HeartbeatBody,
-    responses((status = 200, description = "The lease.", body = HeartbeatView), ReportRefusals),
+    responses((status = 200, description = "The lease.", body = HeartbeatView), Refused, Lost),
 )]
 pub(super) async fn heartbeat(
     state: web::Data<State>,
@@ -54,7 +55,7 @@ pub(super) async fn heartbeat(
     post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = EventsBody,
-    responses((status = 200, description = "Recorded.", body = Recorded), ReportRefusals),
+    responses((status = 200, description = "Recorded.", body = Recorded), Refused, Lost),
 )]
 pub(super) async fn events(
     state: web::Data<State>,

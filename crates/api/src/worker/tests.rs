@@ -347,12 +347,12 @@ fn every_route_is_described() {
         }
     }
     assert_snapshot!(routes.join("\n"), @r#"
-    post /api/v1/worker/claim ["200", "400", "401", "403", "413", "500", "503"]
-    post /api/v1/worker/finish ["200", "400", "401", "403", "413", "500", "503"]
-    post /api/v1/worker/tasks/{id}/complete ["200", "400", "401", "403", "404", "409", "413", "500", "503"]
-    post /api/v1/worker/tasks/{id}/events ["200", "400", "401", "403", "404", "409", "413", "500", "503"]
-    post /api/v1/worker/tasks/{id}/fail ["200", "400", "401", "403", "404", "409", "413", "500", "503"]
-    post /api/v1/worker/tasks/{id}/heartbeat ["200", "400", "401", "403", "404", "409", "413", "500", "503"]
+    post /api/v1/worker/claim ["200", "400", "401", "403", "405", "408", "413", "500", "503"]
+    post /api/v1/worker/finish ["200", "400", "401", "403", "405", "408", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/complete ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/events ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/fail ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/heartbeat ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
     get /health ["200"]
     get /openapi.json ["200"]
     get /readiness ["200", "503"]
