@@ -83,7 +83,7 @@ impl Store {
                 if !path.parent().is_some_and(std::path::Path::is_dir) {
                     return Err(ConnectError::NoDirectory(options.url.clone()));
                 }
-                Err(ConnectError::PoolSize)
+                Ok(Self::of(sqlite::SqliteStore::new(path, options.pool_size)))
             }
             // Here: Ok(Self::of(postgres::PostgresStore::new(url, options.pool_size)))
             Backend::Postgres(_) => Err(ConnectError::PoolSize),
