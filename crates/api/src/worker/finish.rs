@@ -71,8 +71,8 @@ async fn end(
     verdict: Verdict,
 ) -> Result<HttpResponse, ApiError> {
     let reported = state.services.workers.finish(vec![(lease, verdict)]).await;
-    let mut reported = reported.map_err(ApiError::store(operation))?.into_iter();
-    let status = next(&mut reported).map_err(ApiError::report(operation))?;
+    let reported = reported.map_err(ApiError::store(operation))?;
+    let status = next(&mut reported.into_iter()).map_err(ApiError::report(operation))?;
     Ok(HttpResponse::Ok().json(Ended { status: status_name(status) }))
 }
 
@@ -97,8 +97,13 @@ pub(super) async fn finish(
         let task_id = item.task_id().to_owned();
         sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
     }
-    let reported = state.services.workers.finish(reports).await;
-    let mut reported = reported.map_err(ApiError::store(OPERATION))?.into_iter();
+    let reported = if reports.is_empty() {
+        Vec::new()
+    } else {
+        let reported = state.services.workers.finish(reports).await;
+        reported.map_err(ApiError::store(OPERATION))?
+    };
+    let mut reported = reported.into_iter();
     let items = sent.into_iter().map(|(task_id, read)| {
         let answer = match read {
             Ok(()) => next(&mut reported),
