@@ -1,1 +1,58 @@
-//! End-to-end tests.
+//! The harness of the end-to-end tests.
+//!
+//! A test takes a [`Store`] of its own, starts the real binary over it as a
+//! [`Server`] on free ports, and talks to its faces through [`Api`]:
+//!
+//! ```no_run
+//! # async fn story() {
+//! use taskgate_tests::{Server, Store};
+//!
+//! let store = Store::sqlite();
+//! let server = Server::dev(&store);
+//! let health = server.gateway().get("/health").await;
+//! assert_eq!(health.json()["status"], "healthy");
+//! # }
+//! ```
+//!
+//! [`on_both_stores!`] stamps a story for SQLite and for PostgreSQL.
+//! [`Worker`] speaks the worker protocol step by step, [`ScriptedWorker`] is a
+//! worker process, [`run_client`] runs a client program of `clients/`, and
+//! [`Proxy`] stands between the server and its database to break the line.
+
+mod api;
+mod client;
+mod command;
+mod proxy;
+mod raw;
+mod server;
+mod store;
+mod wait;
+mod worker;
+
+pub use api::{Answer, Api, DEV_KEY};
+pub use client::{ClientRun, ScriptedWorker, run_client};
+pub use command::{CommandRun, create_key, taskgate, terminate};
+pub use proxy::Proxy;
+pub use raw::{RawAnswer, Socket};
+pub use server::Server;
+pub use store::Store;
+pub use wait::{eventually, eventually_within};
+pub use worker::{Claimed, Worker};
+
+/// Stamps each story, an `async fn(Store)`, as one test for each store.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($story:ident),+ $(,)?) => {$(
+        mod $story {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn sqlite() {
+                super::$story($crate::Store::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn postgres() {
+                super::$story($crate::Store::postgres()).await;
+            }
+        }
+    )+};
+}

@@ -173,14 +173,18 @@ pub struct AgentWork {
 }
 
 impl AgentWork {
+    /// The longest query, in bytes of UTF-8. Lists show queries whole, so this
+    /// bounds what a page can weigh; longer material belongs into the context.
+    pub const MAX_QUERY_BYTES: usize = 128 * 1024;
+
     /// A question.
     ///
     /// An empty query is allowed when `context.attachments` has an element
     /// (gateway contract, section 1).
     ///
     /// # Errors
-    /// [`InvalidValue`] when the query is empty without attachments, or holds
-    /// a NUL.
+    /// [`InvalidValue`] when the query is empty without attachments, too long,
+    /// or holds a NUL.
     pub fn new(
         query: String,
         session: SessionLabel,
@@ -190,6 +194,9 @@ impl AgentWork {
         text::refuse_nul("query", &query)?;
         if query.is_empty() && !has_attachments(&context) {
             return Err(InvalidValue::new("query", "must not be empty"));
+        }
+        if query.len() > Self::MAX_QUERY_BYTES {
+            return Err(InvalidValue::new("query", "must not be longer than 131072 bytes"));
         }
         Ok(Self { query, session, mode, context })
     }
@@ -271,6 +278,8 @@ mod tests {
         assert!(ask("", r#"{"attachments":[]}"#).is_err());
         assert!(ask("", r#"{"attachments":[{"id":1}]}"#).is_ok());
         assert!(ask("a\0b", "{}").is_err());
+        assert!(ask(&"a".repeat(AgentWork::MAX_QUERY_BYTES), "{}").is_ok());
+        assert!(ask(&"a".repeat(AgentWork::MAX_QUERY_BYTES + 1), "{}").is_err());
     }
 
     #[test]

@@ -1,0 +1,98 @@
+//! `POST /api/v1/tasks/{id}/cancel`
+
+use super::{
+    limits::{self, Repeatable},
+    refusals::{Limited, Missing, Refused, Slow},
+};
+use crate::{
+    http::{auth::Caller, body, edge::path_parameter, error::ApiError},
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use taskgate_domain::{
+    id::TaskId,
+    query::{Access, TaskKey},
+    queue::Cancellation,
+    task::status::TaskStatus,
+    text,
+};
+use utoipa::ToSchema;
+
+/// Cancels one of the caller's tasks at once. A task that had ended stays as
+/// it is; that is told in the answer and is no error.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/cancel", tag = "tasks", operation_id = "cancel_task",
+    params(
+        ("id" = String, Path, description = "The task's id."),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key gets the same answer."),
+    ),
+    request_body(content = Option<CancelBody>, description = "Optional; a body that cannot be read counts as none."),
+    responses(
+        (status = 202, description = "Whether this request ended the task.", body = CancelView, headers(
+            ("X-Idempotency-Cached" = Option<String>, description = "`true` when an earlier request did it."),
+            ("X-Idempotency-Key" = Option<String>, description = "The key, with the header above."),
+            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
+            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
+            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
+        )),
+        Refused, Slow, Missing, Limited,
+    ),
+)]
+pub(super) async fn cancel(
+    request: HttpRequest,
+    payload: web::Payload,
+    caller: Caller,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::read(&request, payload, body::LIMIT).await?;
+    // An id of the wrong form is unknown here (gateway contract, 0.6).
+    let id: TaskId =
+        path_parameter(&request, "id").parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+    let reason = body::optional_json::<CancelBody>(&body).reason;
+    let reason = reason.filter(|reason| !reason.is_empty()).map(text::replace_nul);
+    let repeatable = Repeatable::read(&request, &caller, &body)?;
+    limits::count(&request, &state, &caller)?;
+    let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
+    let cancellation = state
+        .services
+        .tasks
+        .cancel(&Access::User(caller.0.user), TaskKey::Id(id), reason, idempotency)
+        .await
+        .map_err(ApiError::task("Failed to cancel task"))?;
+    let mut response = HttpResponse::Accepted();
+    if let Some(repeatable) = repeatable.filter(|_| cancellation.replayed) {
+        repeatable.mark(&mut response);
+    }
+    Ok(response.json(CancelView::from(cancellation)))
+}
+
+/// Why the task shall end.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = Cancel)]
+pub(super) struct CancelBody {
+    /// In words, for those who watch the task.
+    reason: Option<String>,
+}
+
+/// What came of a cancel.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cancellation)]
+pub(super) struct CancelView {
+    /// Whether the request ended the task.
+    success: bool,
+    /// The same in words.
+    message: String,
+}
+
+impl From<Cancellation> for CancelView {
+    fn from(cancellation: Cancellation) -> Self {
+        let message = if cancellation.accepted {
+            "Task cancelled".to_owned()
+        } else {
+            let status = TaskStatus::from(cancellation.status);
+            format!("Failed to cancel task: it is already {status}")
+        };
+        Self { success: cancellation.accepted, message }
+    }
+}

@@ -1,0 +1,58 @@
+//! The refusals of the face, for its OpenAPI document. What is sent comes from
+//! the table in [`http::error`](crate::http::error).
+#![expect(dead_code, reason = "these types describe answers and are never made")]
+
+use crate::http::error::{ErrorBody, RateLimitBody};
+use utoipa::IntoResponses;
+
+/// What every route may answer.
+#[derive(IntoResponses)]
+pub(super) enum Refused {
+    /// The request breaks a rule, which the error names.
+    #[response(status = 400)]
+    Invalid(ErrorBody<'static>),
+    /// There is no valid API key in the request.
+    #[response(status = 401, headers(("WWW-Authenticate" = String, description = "How to show a key.")))]
+    Unauthorized(ErrorBody<'static>),
+    /// The API key is not for this API.
+    #[response(status = 403)]
+    Forbidden(ErrorBody<'static>),
+    /// The route does not take this method.
+    #[response(status = 405, headers(("Allow" = String, description = "The methods that it takes.")))]
+    MethodNotAllowed(ErrorBody<'static>),
+    /// The store failed.
+    #[response(status = 500)]
+    Failed(ErrorBody<'static>),
+    /// The store has no capacity now.
+    #[response(status = 503, headers(("Retry-After" = i64, description = "Seconds to wait.")))]
+    Busy(ErrorBody<'static>),
+}
+
+/// What the routes that take a body may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum Slow {
+    /// The body took too long to arrive.
+    #[response(status = 408)]
+    BodyTimeout(ErrorBody<'static>),
+}
+
+/// What the routes of one task may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum Missing {
+    /// The caller has no such task.
+    #[response(status = 404)]
+    NotFound(ErrorBody<'static>),
+}
+
+/// What the routes under the rate limit may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum Limited {
+    /// The key has used up its 100 requests of a minute or 20 of a second.
+    #[response(status = 429, headers(
+        ("Retry-After" = i64, description = "Seconds to wait, at least 1."),
+        ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
+        ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
+        ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
+    ))]
+    RateLimited(RateLimitBody<'static>),
+}

@@ -1,0 +1,73 @@
+//! How the gateway spells statuses, modes and ids.
+
+use taskgate_domain::task::{status::TaskStatus, work::Mode};
+
+/// A status as answers show it.
+pub(super) const fn status(status: TaskStatus) -> &'static str {
+    match status {
+        TaskStatus::Queued => "TASK_STATUS_QUEUED",
+        TaskStatus::Running => "TASK_STATUS_RUNNING",
+        TaskStatus::Paused => "TASK_STATUS_PAUSED",
+        TaskStatus::Completed => "TASK_STATUS_COMPLETED",
+        TaskStatus::Failed => "TASK_STATUS_FAILED",
+        TaskStatus::Cancelled => "TASK_STATUS_CANCELLED",
+        TaskStatus::TimedOut => "TASK_STATUS_TIMEOUT",
+    }
+}
+
+/// A status as the list's filter spells it, in any case.
+pub(super) fn status_filter(text: &str) -> Option<TaskStatus> {
+    Some(match text.to_ascii_uppercase().as_str() {
+        "QUEUED" => TaskStatus::Queued,
+        "RUNNING" => TaskStatus::Running,
+        "PAUSED" => TaskStatus::Paused,
+        "COMPLETED" => TaskStatus::Completed,
+        "FAILED" => TaskStatus::Failed,
+        "CANCELLED" | "CANCELED" => TaskStatus::Cancelled,
+        "TIMEOUT" => TaskStatus::TimedOut,
+        _ => return None,
+    })
+}
+
+/// A mode as answers show it. Clients know three; a supervisor's task is a
+/// standard one to them (gateway contract, 0.6).
+pub(super) const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Simple => "EXECUTION_MODE_SIMPLE",
+        Mode::Standard | Mode::Supervisor => "EXECUTION_MODE_STANDARD",
+        Mode::Complex => "EXECUTION_MODE_COMPLEX",
+    }
+}
+
+/// Whether a text has the form of an id in paths and filters (gateway
+/// contract, 0.6).
+pub(super) fn is_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":_-.".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_id, status, status_filter};
+    use taskgate_domain::task::status::TaskStatus;
+
+    #[test]
+    fn every_status_can_be_filtered_by() {
+        for value in TaskStatus::ALL {
+            let bare = status(value).trim_start_matches("TASK_STATUS_");
+            assert_eq!(status_filter(bare), Some(value));
+            assert_eq!(status_filter(&bare.to_lowercase()), Some(value));
+        }
+        assert_eq!(status_filter("Canceled"), Some(TaskStatus::Cancelled));
+        assert_eq!(status_filter("TASK_STATUS_QUEUED"), None);
+        assert_eq!(status_filter("UNSPECIFIED"), None);
+    }
+
+    #[test]
+    fn ids_are_short_and_plain() {
+        assert!(is_id("task-9f1c.a:b_C") && is_id(&"a".repeat(128)));
+        for text in ["", "a b", "a/b", "a%00", "é", "a\0", &"a".repeat(129)] {
+            assert!(!is_id(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `POST /api/v1/tasks`
+
+use super::{
+    limits::{self, Repeatable},
+    refusals::{Limited, Refused, Slow},
+    submission::SubmitBody,
+};
+use crate::{
+    http::{auth::Caller, body, error::ApiError, reply::Timestamp},
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, http::header::HeaderValue, web};
+use serde::Serialize;
+use taskgate_domain::task::{
+    Task,
+    submit::{SubmissionKind, SubmitOptions},
+    work::Work,
+};
+use utoipa::ToSchema;
+
+/// The longest body, in bytes: attachments are part of it.
+pub(super) const LIMIT: usize = 40 << 20;
+
+/// Submits a task.
+#[utoipa::path(
+    post, path = "/api/v1/tasks", tag = "tasks", operation_id = "submit_task",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key finds the same task."),
+    ),
+    request_body = SubmitBody,
+    responses(
+        (status = 200, description = "The task is stored.", body = SubmitView, headers(
+            ("X-Workflow-ID" = String, description = "The task's id."),
+            ("X-Session-ID" = String, description = "The session: the given one, or a new one."),
+            ("X-Idempotency-Cached" = Option<String>, description = "`true` when an earlier request made the task."),
+            ("X-Idempotency-Key" = Option<String>, description = "The key, with the header above."),
+            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
+            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
+            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
+        )),
+        Refused, Slow, Limited,
+    ),
+)]
+pub(super) async fn submit(
+    request: HttpRequest,
+    payload: web::Payload,
+    caller: Caller,
+    state: web::Data<State>,
+) -> Result<HttpResponse, ApiError> {
+    let body = body::read(&request, payload, LIMIT).await?;
+    let work = body::json::<SubmitBody>(&body)?.into_work()?;
+    let repeatable = Repeatable::read(&request, &caller, &body)?;
+    limits::count(&request, &state, &caller)?;
+    let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
+    let submission = state
+        .services
+        .tasks
+        .submit_agent(caller.0.user, work, SubmitOptions::default(), idempotency)
+        .await
+        .map_err(ApiError::store("Failed to submit task"))?;
+    let mut response = HttpResponse::Ok();
+    if let Some(repeatable) = repeatable.filter(|_| submission.kind != SubmissionKind::Created) {
+        repeatable.mark(&mut response);
+    }
+    if let Some(session) = session_header(&submission.task) {
+        response.insert_header(("X-Session-ID", session));
+    }
+    let view = SubmitView::from(&submission.task);
+    Ok(response.insert_header(("X-Workflow-ID", view.workflow_id.as_str())).json(view))
+}
+
+/// The session as a header; its label may have any character but controls.
+fn session_header(task: &Task) -> Option<HeaderValue> {
+    match &task.work {
+        Work::Agent(work) => HeaderValue::from_bytes(work.session().as_str().as_bytes()).ok(),
+        Work::Research(_) => None,
+    }
+}
+
+/// A task that was taken. All of it is fixed, so that a repeated request gets
+/// the same answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Submission)]
+pub(super) struct SubmitView {
+    /// The task's id.
+    task_id: String,
+    /// Always `STATUS_CODE_OK`.
+    status: &'static str,
+    /// The same in words.
+    message: &'static str,
+    /// When the task was submitted.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// The task's id.
+    workflow_id: String,
+}
+
+impl From<&Task> for SubmitView {
+    fn from(task: &Task) -> Self {
+        Self {
+            task_id: task.id.to_string(),
+            status: "STATUS_CODE_OK",
+            message: "Task submitted",
+            created_at: Timestamp(task.created_at),
+            workflow_id: task.id.to_string(),
+        }
+    }
+}

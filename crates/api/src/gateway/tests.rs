@@ -1,0 +1,1 @@
+//! The gateway, route by route, over mocked ports.

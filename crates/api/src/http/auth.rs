@@ -1,0 +1,227 @@
+//! Who calls: API keys on their way in.
+
+use crate::{
+    http::error::ApiError,
+    server::{Face, State},
+};
+use actix_web::{
+    Error, FromRequest, HttpMessage, HttpRequest,
+    body::{BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap},
+    middleware::Next,
+    web,
+};
+use std::{
+    collections::BTreeSet,
+    future::{Ready, ready},
+};
+use taskgate_domain::{
+    id::{KeyId, TenantId, UserId},
+    key::{KeySecret, Principal, Scope},
+};
+use uuid::Uuid;
+
+/// Who sent the request, as [`authenticate`] found out.
+pub(crate) struct Caller(pub(crate) Principal);
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Principal>().cloned();
+        ready(principal.map(Self).ok_or(ApiError::Unauthorized))
+    }
+}
+
+/// Lets a request pass that shows a valid key with the face's scope.
+///
+/// A research face that demands no keys also lets those pass that show none,
+/// as the default tenant; a key that is shown must be valid all the same.
+pub(crate) async fn authenticate(
+    state: web::Data<State>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match principal(&state, request.headers()).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+        }
+        Err(error) => Ok(request.error_response(error)),
+    }
+}
+
+async fn principal(state: &State, headers: &HeaderMap) -> Result<Principal, ApiError> {
+    let scope = match state.face {
+        Face::Gateway => Scope::Gateway,
+        Face::Research => Scope::Research,
+        Face::Worker => Scope::Worker,
+    };
+    let key = match key(headers) {
+        Some(key) => key,
+        None if state.face == Face::Research && !state.services.research_keys => {
+            return Ok(anonymous());
+        }
+        None => return Err(ApiError::Unauthorized),
+    };
+    let principal = state
+        .services
+        .keys
+        .authenticate(&key)
+        .await
+        .map_err(ApiError::store("Failed to check the API key"))?
+        .ok_or(ApiError::Unauthorized)?;
+    if principal.may(scope) { Ok(principal) } else { Err(ApiError::Forbidden(scope.as_str())) }
+}
+
+/// The key of those who show none; no key has this id.
+pub(crate) const NO_KEY: KeyId = KeyId(Uuid::max());
+
+/// Whoever calls a research face without a key.
+fn anonymous() -> Principal {
+    Principal {
+        tenant: TenantId::DEFAULT,
+        user: UserId::DEFAULT,
+        key: NO_KEY,
+        scopes: BTreeSet::from([Scope::Research]),
+        projects: None,
+    }
+}
+
+/// The key that a request shows: in `X-API-Key`, else as a bearer token. An
+/// empty header is none, because HTTP libraries send it for an unset key.
+fn key(headers: &HeaderMap) -> Option<KeySecret> {
+    // Bytes that are not text make a key too, only not a valid one.
+    let text = |name: &str| {
+        headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    if let Some(key) = text("x-api-key").filter(|key| !key.is_empty()) {
+        return Some(KeySecret::new(key));
+    }
+    let authorization = text(header::AUTHORIZATION.as_str())?;
+    let (scheme, token) = authorization.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' '))
+        .then(|| KeySecret::new(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        server::Face,
+        testing::{KEY, Mocks, send, stored_key, with_key},
+    };
+    use actix_web::test::TestRequest;
+    use taskgate_domain::{
+        error::StoreError,
+        key::{KeySecret, Scope},
+    };
+
+    const PATH: &str = "/api/v1/nowhere";
+
+    /// What a request that got past the key check is answered on [`PATH`].
+    const PASSED: &str = "404 Not Found";
+
+    async fn status(mocks: Mocks, face: Face, request: TestRequest) -> String {
+        let answer = send(&mocks.state(face), request.uri(PATH)).await;
+        answer.lines().next().unwrap().to_owned()
+    }
+
+    #[actix_web::test]
+    async fn every_cause_of_a_401_reads_the_same() {
+        let mut mocks = Mocks::default();
+        mocks.keys.expect_find_key().returning(|_| Ok(None));
+        let state = mocks.state(Face::Gateway);
+        let unknown = KeySecret::generate().unwrap().reveal().to_owned();
+        let no_key = send(&state, TestRequest::get().uri(PATH)).await;
+        insta::assert_snapshot!(no_key, @r#"
+        401 Unauthorized
+        content-type: application/json
+        www-authenticate: Bearer realm="taskgate"
+        x-request-id: *
+
+        {"error":"Unauthorized"}
+        "#);
+        for (name, value) in [
+            ("X-API-Key", ""),
+            ("X-API-Key", "sk_live_malformed"),
+            ("X-API-Key", "\u{e9}"),
+            ("X-API-Key", unknown.as_str()),
+            ("Authorization", "Basic c2tfdGVzdF8xMjM0NTY="),
+            ("Authorization", "Bearer"),
+            ("Authorization", "Bearer "),
+            ("Authorization", "Bearer  sk_test_123456"),
+            ("Authorization", "Bearer sk_test_123456 x"),
+        ] {
+            let request = TestRequest::get().uri(PATH).insert_header((name, value));
+            assert_eq!(send(&state, request).await, no_key, "{name}: {value}");
+        }
+        let query = TestRequest::get().uri("/api/v1/nowhere?api_key=sk_test_123456");
+        assert_eq!(send(&state, query).await, no_key);
+    }
+
+    #[actix_web::test]
+    async fn either_header_carries_the_key() {
+        for request in [
+            with_key(TestRequest::get()),
+            TestRequest::get().insert_header(("Authorization", format!("bearer {KEY}"))),
+            TestRequest::get()
+                .insert_header(("X-API-Key", ""))
+                .insert_header(("Authorization", format!("Bearer {KEY}"))),
+        ] {
+            assert_eq!(status(Mocks::default(), Face::Gateway, request).await, PASSED);
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_first_header_decides() {
+        let request = TestRequest::get()
+            .insert_header(("X-API-Key", "wrong"))
+            .insert_header(("Authorization", format!("Bearer {KEY}")));
+        assert_eq!(status(Mocks::default(), Face::Gateway, request).await, "401 Unauthorized");
+    }
+
+    #[actix_web::test]
+    async fn a_key_works_on_the_face_of_its_scope_only() {
+        for face in Face::ALL {
+            for (scope, own) in [
+                (Scope::Gateway, Face::Gateway),
+                (Scope::Research, Face::Research),
+                (Scope::Worker, Face::Worker),
+            ] {
+                let mut mocks = Mocks { research_keys: true, ..Mocks::default() };
+                mocks.keys.expect_find_key().returning(move |_| Ok(Some(stored_key(scope))));
+                let key = KeySecret::generate().unwrap();
+                let request = TestRequest::get().insert_header(("X-API-Key", key.reveal()));
+                let expected = if face == own { PASSED } else { "403 Forbidden" };
+                assert_eq!(status(mocks, face, request).await, expected, "{scope} on {face:?}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_open_research_face_still_checks_the_keys_that_are_shown() {
+        let face = Face::Research;
+        assert_eq!(status(Mocks::default(), face, TestRequest::get()).await, PASSED);
+        let wrong = TestRequest::get().insert_header(("X-API-Key", "wrong"));
+        assert_eq!(status(Mocks::default(), face, wrong).await, "401 Unauthorized");
+        let closed = Mocks { research_keys: true, ..Mocks::default() };
+        assert_eq!(status(closed, face, TestRequest::get()).await, "401 Unauthorized");
+    }
+
+    #[actix_web::test]
+    async fn a_store_that_fails_is_no_401() {
+        let mut mocks = Mocks::default();
+        mocks.keys.expect_find_key().returning(|_| Err(StoreError::failed("secret cause")));
+        let key = KeySecret::generate().unwrap();
+        let request = TestRequest::get().uri(PATH).insert_header(("X-API-Key", key.reveal()));
+        insta::assert_snapshot!(send(&mocks.state(Face::Gateway), request).await, @r#"
+        500 Internal Server Error
+        content-type: application/json
+        x-request-id: *
+
+        {"error":"Failed to check the API key: database error"}
+        "#);
+    }
+}

@@ -1,0 +1,168 @@
+//! Strict reading of JSON bodies.
+
+use crate::{http::error::ApiError, server::State};
+use actix_web::{
+    HttpRequest,
+    http::header,
+    web::{self, Bytes},
+};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+/// The longest body of an ordinary route, in bytes.
+pub(crate) const LIMIT: usize = 1 << 20;
+
+/// The deepest nesting of arrays and objects.
+const MAX_DEPTH: usize = 64;
+
+/// Reads the whole body.
+///
+/// # Errors
+/// [`ApiError::BodyTooLarge`] past `limit` bytes, [`ApiError::BodyTimeout`]
+/// when it takes longer than the face's body deadline, and
+/// [`ApiError::Invalid`] when the connection breaks or the encoding is wrong.
+pub(crate) async fn read(
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(ApiError::BodyTooLarge(limit));
+    }
+    let deadline = request
+        .app_data::<web::Data<State>>()
+        .map_or(crate::server::BODY_DEADLINE, |state| state.body_deadline);
+    match tokio::time::timeout(deadline, payload.to_bytes_limited(limit)).await {
+        Err(_) => Err(ApiError::BodyTimeout),
+        Ok(Err(_)) => Err(ApiError::BodyTooLarge(limit)),
+        Ok(Ok(Err(_))) => Err(ApiError::invalid("Invalid request body: it broke off")),
+        Ok(Ok(Ok(body))) => Ok(body),
+    }
+}
+
+/// Decodes a body that must be one JSON object.
+///
+/// NUL characters are left to the values' own rules: opaque members may hold
+/// `\u0000`.
+///
+/// # Errors
+/// [`ApiError::Invalid`] when the body is not UTF-8, not JSON, not an object,
+/// nested deeper than 64, or has a member of the wrong type or twice.
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let invalid = |why: &str| ApiError::invalid(format!("Invalid request body: {why}"));
+    let text = std::str::from_utf8(body).map_err(|_| invalid("not UTF-8"))?;
+    if is_deeper_than(text, MAX_DEPTH) {
+        return Err(invalid("nested deeper than 64 levels"));
+    }
+    // serde would also take an array for the fields in order.
+    let object = text.trim_start().starts_with('{');
+    match serde_json::from_str(text) {
+        Ok(value) if object => Ok(value),
+        Ok(_) => Err(invalid("not a JSON object")),
+        Err(error) if object || error.is_syntax() || error.is_eof() => {
+            Err(invalid(&error.to_string()))
+        }
+        Err(_) => Err(invalid("not a JSON object")),
+    }
+}
+
+/// Decodes the body of a route that works without one: what cannot be decoded
+/// counts as absent (gateway contract, 0.1).
+pub(crate) fn optional_json<T: DeserializeOwned + Default>(body: &[u8]) -> T {
+    json(body).unwrap_or_default()
+}
+
+/// Takes a text that is one JSON object no deeper than bodies may be.
+pub(crate) fn object(text: &str) -> Option<&RawValue> {
+    let raw: &RawValue = serde_json::from_str(text).ok()?;
+    (raw.get().starts_with('{') && !is_deeper_than(text, MAX_DEPTH)).then_some(raw)
+}
+
+/// Whether arrays and objects nest deeper than `max`, in text that may not
+/// even be JSON.
+fn is_deeper_than(text: &str, max: usize) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > max {
+                    return true;
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_deeper_than, json, optional_json};
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    struct Body {
+        #[serde(default)]
+        n: i64,
+    }
+
+    fn refusal(body: &[u8]) -> String {
+        json::<Body>(body).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn one_object_is_read_and_unknown_members_are_ignored() {
+        assert_eq!(json::<Body>(br#" {"n":1,"x":[]} "#).unwrap(), Body { n: 1 });
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_one_sentence() {
+        let deep = format!(r#"{{"x":{}{}}}"#, "[".repeat(64), "]".repeat(64));
+        let refusals = [
+            refusal(b""),
+            refusal(b"\xff"),
+            refusal(b"[1]"),
+            refusal(b"null"),
+            refusal(b"{\"n\":\"\0\"}"),
+            refusal(br#"{"n":1e99}"#),
+            refusal(br#"{"n":1,"n":2}"#),
+            refusal(br#"{} {}"#),
+            refusal(deep.as_bytes()),
+        ];
+        insta::assert_snapshot!(refusals.join("\n"), @r"
+        Invalid request body: EOF while parsing a value at line 1 column 0
+        Invalid request body: not UTF-8
+        Invalid request body: not a JSON object
+        Invalid request body: not a JSON object
+        Invalid request body: control character (\u0000-\u001F) found while parsing a string at line 1 column 7
+        Invalid request body: invalid type: floating point `1e+99`, expected i64 at line 1 column 9
+        Invalid request body: duplicate field `n` at line 1 column 10
+        Invalid request body: trailing characters at line 1 column 4
+        Invalid request body: nested deeper than 64 levels
+        ");
+    }
+
+    #[test]
+    fn depth_is_counted_outside_strings_only() {
+        assert!(!is_deeper_than(r#"["\"[[[","]"]"#, 1));
+        assert!(!is_deeper_than("[][][]", 1));
+        assert!(is_deeper_than("[[", 1));
+    }
+
+    #[test]
+    fn an_optional_body_may_be_anything() {
+        for body in ["", "nonsense", "[]", r#"{"n":"x"}"#] {
+            assert_eq!(optional_json::<Body>(body.as_bytes()), Body::default(), "{body}");
+        }
+    }
+}

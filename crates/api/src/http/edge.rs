@@ -1,0 +1,96 @@
+//! The outermost layer: it names each request, and writes errors in the shape
+//! of the face.
+
+use crate::{
+    http::error::ApiError,
+    rate_limit::Quota,
+    server::{Face, State},
+};
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse, Route,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+    web,
+};
+use std::time::Instant;
+use tracing::Instrument;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Runs a request under a span with its id, method and path (never the query,
+/// which may hold a key), and finishes the answer.
+pub(crate) async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let face = request.app_data::<web::Data<State>>().map_or(Face::Gateway, |state| state.face);
+    let id = request_id(request.headers());
+    let span = tracing::info_span!(
+        "request",
+        id = id.to_str().unwrap_or_default(),
+        face = face.as_str(),
+        method = %request.method(),
+        path = request.path(),
+    );
+    let answer = async move {
+        let start = Instant::now();
+        let mut response = write_error(face, next.call(request).await?);
+        let quota = response.request().extensions().get::<Quota>().copied();
+        if let Some(quota) = quota {
+            quota.write(response.headers_mut());
+        }
+        response.headers_mut().insert(REQUEST_ID, id);
+        tracing::debug!(
+            status = response.status().as_u16(),
+            micros = start.elapsed().as_micros(),
+            "answered"
+        );
+        Ok(response)
+    };
+    answer.instrument(span).await
+}
+
+/// The id that the client gave the request, if it is one to be logged, or a
+/// new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(REQUEST_ID).filter(|id| {
+        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
+        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let id = Uuid::new_v4().to_string();
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unknown"))
+    })
+}
+
+fn write_error<B: MessageBody + 'static>(
+    face: Face,
+    response: ServiceResponse<B>,
+) -> ServiceResponse<BoxBody> {
+    let written = match response.response().error() {
+        None => return response.map_into_boxed_body(),
+        Some(error) => error.as_error::<ApiError>().map(|error| error.respond(face)),
+    };
+    match written {
+        Some(written) => response.into_response(written),
+        None => response.map_into_boxed_body(),
+    }
+}
+
+/// The answer to a path that no route has.
+pub(crate) async fn unknown_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound("Not found"))
+}
+
+/// The answer of a route to every method but these, written as in `Allow`.
+pub(crate) fn only(methods: &'static str) -> Route {
+    web::to(move || async move { Err::<HttpResponse, _>(ApiError::MethodNotAllowed(methods)) })
+}
+
+/// A request's path parameter; empty when the route has none of that name.
+pub(crate) fn path_parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
+    request.match_info().get(name).unwrap_or_default()
+}

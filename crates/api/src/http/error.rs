@@ -1,0 +1,223 @@
+//! Errors on the wire: one table for all faces.
+
+use crate::server::Face;
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde::Serialize;
+use std::{borrow::Cow, error::Error, fmt};
+use taskgate_domain::error::{InvalidValue, ReportError, StoreError, TaskError};
+
+/// Why a request is not answered with success.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The request breaks a rule; the sentence says which.
+    Invalid(Cow<'static, str>),
+    /// The body is longer than the route takes, in bytes.
+    BodyTooLarge(usize),
+    /// The body did not arrive in time.
+    BodyTimeout,
+    /// No key, or none that is valid: one answer for every cause.
+    Unauthorized,
+    /// The key lacks the scope of this name.
+    Forbidden(&'static str),
+    /// There is nothing there; the sentence says what.
+    NotFound(&'static str),
+    /// The route exists, and takes only these methods.
+    MethodNotAllowed(&'static str),
+    /// The state of the thing does not allow the request.
+    Conflict(&'static str),
+    /// The key has used up its requests.
+    RateLimited {
+        /// The window that is full.
+        window: &'static str,
+        /// Whole seconds until a request is taken again, at least 1.
+        retry_after: u64,
+    },
+    /// The store has no capacity now.
+    Busy,
+    /// The store failed during this operation, named as `Failed to …`.
+    Store {
+        /// The operation.
+        operation: &'static str,
+        /// For the log only.
+        cause: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ApiError {
+    /// Says that the request is invalid.
+    pub(crate) fn invalid(sentence: impl Into<Cow<'static, str>>) -> Self {
+        Self::Invalid(sentence.into())
+    }
+
+    /// Maps a store's failure during `operation`, for `map_err`.
+    pub(crate) fn store(operation: &'static str) -> impl FnOnce(StoreError) -> Self {
+        move |error| match error {
+            StoreError::Busy => Self::Busy,
+            StoreError::Failed(cause) => Self::Store { operation, cause },
+        }
+    }
+
+    /// Maps a task error during `operation`, for `map_err`.
+    pub(crate) fn task(operation: &'static str) -> impl FnOnce(TaskError) -> Self {
+        move |error| match error {
+            TaskError::NotFound => Self::NotFound("Task not found"),
+            TaskError::Store(error) => Self::store(operation)(error),
+        }
+    }
+
+    /// Maps a refused report during `operation`, for `map_err`.
+    pub(crate) fn report(operation: &'static str) -> impl FnOnce(ReportError) -> Self {
+        move |error| match error {
+            ReportError::NotFound => Self::NotFound("Task not found"),
+            ReportError::LeaseLost => Self::Conflict("lease_lost"),
+            ReportError::Invalid(error) => error.into(),
+            ReportError::Store(error) => Self::store(operation)(error),
+        }
+    }
+
+    /// The status of the answer on this face.
+    pub(crate) const fn status(&self, face: Face) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            // The gateway's clients know no 413 (gateway contract, 0.1).
+            Self::BodyTooLarge(_) => match face {
+                Face::Gateway => StatusCode::BAD_REQUEST,
+                Face::Research | Face::Worker => StatusCode::PAYLOAD_TOO_LARGE,
+            },
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Writes the answer in the face's shape. The cause of a failure is logged
+    /// here, under the span of the request, and nowhere else.
+    pub(crate) fn respond(&self, face: Face) -> HttpResponse {
+        let status = self.status(face);
+        let mut response = HttpResponse::build(status);
+        match self {
+            Self::BodyTooLarge(_) | Self::BodyTimeout => {
+                // What is left of the body is not worth reading.
+                response.force_close();
+            }
+            Self::Unauthorized => {
+                response.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="taskgate""#));
+            }
+            Self::MethodNotAllowed(methods) => {
+                response.insert_header((header::ALLOW, *methods));
+            }
+            Self::RateLimited { retry_after, .. } => {
+                response.insert_header((header::RETRY_AFTER, retry_after.to_string()));
+            }
+            Self::Busy => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            Self::Store { operation, cause } => {
+                tracing::error!(operation, cause = %Chain(cause.as_ref()), "the store failed");
+            }
+            Self::Invalid(_) | Self::Forbidden(_) | Self::NotFound(_) | Self::Conflict(_) => {}
+        }
+        let error = self.to_string();
+        match (face, self) {
+            (Face::Research, _) => {
+                response.json(ResearchBody { code: status.as_u16(), message: &error, data: None })
+            }
+            (Face::Gateway | Face::Worker, Self::RateLimited { window, retry_after }) => response
+                .json(RateLimitBody {
+                    error: &error,
+                    message: format!(
+                        "Too many requests in this {window}, retry in {retry_after} s"
+                    ),
+                    window,
+                }),
+            (Face::Gateway | Face::Worker, _) => response.json(ErrorBody { error: &error }),
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    /// The sentence that the caller reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(sentence) => f.write_str(sentence),
+            Self::BodyTooLarge(limit) => {
+                write!(f, "Invalid request body: longer than {limit} bytes")
+            }
+            Self::BodyTimeout => f.write_str("The request body took too long to arrive"),
+            Self::Unauthorized => f.write_str("Unauthorized"),
+            Self::Forbidden(scope) => write!(f, "The API key lacks the scope {scope}"),
+            Self::NotFound(what) => f.write_str(what),
+            Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
+            Self::Conflict(what) => f.write_str(what),
+            Self::RateLimited { .. } => f.write_str("Rate limit exceeded"),
+            Self::Busy => f.write_str("The service is busy, try again"),
+            Self::Store { operation, .. } => write!(f, "{operation}: database error"),
+        }
+    }
+}
+
+/// actix needs this to carry the error to the edge, which writes the answer.
+impl ResponseError for ApiError {
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+impl From<InvalidValue> for ApiError {
+    fn from(error: InvalidValue) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+/// The gateway's and worker face's error body.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ErrorBody<'a> {
+    /// What went wrong.
+    error: &'a str,
+}
+
+/// The gateway's body of a 429.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct RateLimitBody<'a> {
+    /// Always `Rate limit exceeded`.
+    error: &'a str,
+    /// When to try again.
+    message: String,
+    /// Which window is full: `minute` or `second`.
+    window: &'a str,
+}
+
+/// The research face's error body.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct ResearchBody<'a> {
+    /// The HTTP status.
+    code: u16,
+    /// What went wrong.
+    message: &'a str,
+    /// Always null.
+    data: Option<()>,
+}
+
+/// An error with the errors that caused it, on one line.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

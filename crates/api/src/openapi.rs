@@ -1,0 +1,64 @@
+//! The description of each face in the OpenAPI form.
+
+pub(crate) mod refusal;
+
+use crate::{gateway, http::health, research, server::Face, worker};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        Components, InfoBuilder, LicenseBuilder,
+        security::{
+            ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+        },
+    },
+};
+
+/// The OpenAPI 3.1 document of a face, as indented JSON.
+pub fn openapi(face: Face) -> String {
+    let mut document = match face {
+        Face::Gateway => gateway::openapi(),
+        Face::Research => research::openapi(),
+        Face::Worker => worker::openapi(),
+    };
+    document.merge(Probes::openapi());
+    let (title, description) = match face {
+        Face::Gateway => ("taskgate: gateway", "Agent tasks for applications with an API key."),
+        Face::Research => ("taskgate: research", "Background tasks of research projects."),
+        Face::Worker => ("taskgate: worker", "Claims and reports of worker processes."),
+    };
+    document.info = InfoBuilder::new()
+        .title(title)
+        .description(Some(description))
+        .version(env!("CARGO_PKG_VERSION"))
+        .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
+        .build();
+    Keys.modify(&mut document);
+    document.to_pretty_json().unwrap_or_default()
+}
+
+/// The routes of every face.
+#[derive(OpenApi)]
+#[openapi(paths(health::health, health::readiness, health::openapi))]
+struct Probes;
+
+/// The two ways to show a key.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_with(Components::new);
+        components.add_security_scheme(
+            "api_key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        );
+        components.add_security_scheme(
+            "bearer",
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
+        );
+        let none: [&str; 0] = [];
+        document.security = Some(vec![
+            SecurityRequirement::new("api_key", none),
+            SecurityRequirement::new("bearer", none),
+        ]);
+    }
+}

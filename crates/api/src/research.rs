@@ -1,0 +1,136 @@
+//! The research face: background tasks of projects.
+//!
+//! Every answer is an envelope `{"code", "message", "data"}` whose code equals
+//! the HTTP status (research specification).
+
+mod create;
+mod list;
+mod task;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use crate::{
+    http::{
+        auth::{Caller, NO_KEY},
+        edge,
+        error::{ApiError, ResearchBody},
+    },
+    openapi::refusal::refusals,
+    server::State,
+};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use taskgate_domain::{query::Access, task::Task};
+use utoipa::{
+    IntoResponses, OpenApi, ToSchema,
+    openapi::{RefOr, response::Response},
+};
+use view::TaskDetail;
+
+/// The routes below `/api/v1`.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            // The specification's heading for the detail route spells this
+            // path with a slash at its end, so clients do too.
+            web::resource(["/tasks", "/tasks/"])
+                .get(list::list)
+                .post(create::create)
+                .default_service(edge::only("GET, POST")),
+        )
+        .service(web::resource("/tasks/{id}").get(task::get).default_service(edge::only("GET")))
+        .service(
+            web::resource("/tasks/{id}/cancel")
+                .post(task::cancel)
+                .default_service(edge::only("POST")),
+        );
+}
+
+/// The face's own part of its OpenAPI document.
+pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    paths(list::list, create::create, task::get, task::cancel),
+    components(schemas(ResearchBody))
+)]
+struct Document;
+
+/// An answer.
+#[derive(Serialize, ToSchema)]
+struct Envelope<T> {
+    /// The HTTP status.
+    code: u16,
+    /// What happened.
+    message: &'static str,
+    /// What was asked for.
+    data: T,
+}
+
+/// An answer that carries nothing.
+#[derive(Serialize, ToSchema)]
+struct Done {
+    /// The HTTP status.
+    code: u16,
+    /// What happened.
+    message: &'static str,
+    /// Always null.
+    #[schema(required)]
+    data: Option<()>,
+}
+
+fn reply<T: Serialize>(status: StatusCode, message: &'static str, data: T) -> HttpResponse {
+    HttpResponse::build(status).json(Envelope { code: status.as_u16(), message, data })
+}
+
+/// What the caller sees of the tasks of this face.
+fn access(caller: &Caller) -> Access {
+    Access::Tenant { tenant: caller.0.tenant, projects: caller.0.projects.clone() }
+}
+
+/// A task as the detail route shows it.
+fn detail(task: Task) -> Result<TaskDetail, ApiError> {
+    TaskDetail::of(task).ok_or(ApiError::NotFound("Task not found"))
+}
+
+/// Counts a request against the limit of its key. Those without a key, where
+/// that is allowed, have no limit.
+fn charge(state: &State, caller: &Caller, request: &HttpRequest) -> Result<(), ApiError> {
+    if caller.0.key == NO_KEY {
+        return Ok(());
+    }
+    let (quota, answer) = state.limiter.admit(caller.0.key);
+    request.extensions_mut().insert(quota);
+    answer
+}
+
+/// The refusals that every route has.
+struct Refusals;
+
+/// [`Refusals`], and that of a route which counts against the limit.
+struct Limited;
+
+const REFUSALS: [(u16, &str); 4] = [
+    (401, "No key where one is demanded, or one that does not work."),
+    (403, "The key lacks the scope `research`."),
+    (500, "The store failed."),
+    (503, "The store is busy; try again."),
+];
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        refusals("ResearchBody", &REFUSALS)
+    }
+}
+
+impl IntoResponses for Limited {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let mut responses = Refusals::responses();
+        responses.extend(refusals("ResearchBody", &[(429, "The key has used up its requests.")]));
+        responses
+    }
+}

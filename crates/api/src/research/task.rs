@@ -1,0 +1,85 @@
+//! `GET /api/v1/tasks/{id}` and `POST /api/v1/tasks/{id}/cancel`: one task.
+
+use super::{
+    Done, Envelope, Limited, Refusals, access, charge, detail, reply,
+    view::{Status, TaskDetail},
+};
+use crate::{
+    http::{
+        auth::Caller,
+        edge,
+        error::{ApiError, ResearchBody},
+    },
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use taskgate_domain::{id::TaskNumber, query::TaskKey, task::status::TaskStatus};
+
+/// Shows all of a task.
+#[utoipa::path(
+    get, path = "/api/v1/tasks/{id}", tag = "tasks",
+    security((), ("api_key" = []), ("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1, description = "Task ID.")),
+    responses(
+        (status = 200, description = "The task.", body = Envelope<TaskDetail>),
+        (status = 400, description = "The id is not a positive integer.", body = ResearchBody),
+        (status = 404, description = "Task not found.", body = ResearchBody),
+        Refusals,
+    ),
+)]
+pub(super) async fn get(
+    state: web::Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let key = task_key(&request)?;
+    let task = state
+        .services
+        .tasks
+        .get(&access(&caller), key)
+        .await
+        .map_err(ApiError::task("Failed to get task"))?;
+    Ok(reply(StatusCode::OK, "success", detail(task)?))
+}
+
+/// Cancels a task that has not ended.
+#[utoipa::path(
+    post, path = "/api/v1/tasks/{id}/cancel", tag = "tasks",
+    security((), ("api_key" = []), ("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1, description = "Task ID.")),
+    responses(
+        (status = 200, description = "The task is cancelled.", body = Done),
+        (status = 400, description = "The task has already ended, or the id is not a positive integer.", body = ResearchBody),
+        (status = 404, description = "Task not found.", body = ResearchBody),
+        Limited,
+    ),
+)]
+pub(super) async fn cancel(
+    state: web::Data<State>,
+    caller: Caller,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let key = task_key(&request)?;
+    charge(&state, &caller, &request)?;
+    let cancellation = state
+        .services
+        .tasks
+        .cancel(&access(&caller), key, None, None)
+        .await
+        .map_err(ApiError::task("Failed to cancel task"))?;
+    if !cancellation.accepted {
+        let status = Status::from(TaskStatus::from(cancellation.status));
+        let sentence = format!("Cannot cancel task (already {})", status.as_str());
+        return Err(ApiError::invalid(sentence));
+    }
+    Ok(reply(StatusCode::OK, "Task cancelled", None::<()>))
+}
+
+/// The task that the path names.
+fn task_key(request: &HttpRequest) -> Result<TaskKey, ApiError> {
+    let text = edge::path_parameter(request, "id");
+    // `parse` would also take a plus sign.
+    let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok());
+    let number = number.flatten().and_then(|number| TaskNumber::new(number).ok());
+    number.map(TaskKey::Number).ok_or_else(|| ApiError::invalid("id must be a positive integer"))
+}

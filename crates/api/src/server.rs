@@ -1,0 +1,164 @@
+//! Running a face.
+
+use crate::{
+    gateway,
+    http::{auth, edge, health},
+    openapi::openapi,
+    rate_limit::RateLimiter,
+    research, worker,
+};
+use actix_web::{
+    App, Error, HttpServer,
+    body::BoxBody,
+    dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
+    middleware::from_fn,
+    web::{self, Bytes},
+};
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use taskgate_domain::{
+    ports::Maintenance,
+    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+};
+
+/// One of the three APIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Face {
+    /// Agent tasks, for applications with an API key.
+    Gateway,
+    /// Research tasks, for project tools and pipelines.
+    Research,
+    /// Claims and reports, for worker processes.
+    Worker,
+}
+
+impl Face {
+    /// Every face.
+    pub const ALL: [Self; 3] = [Self::Gateway, Self::Research, Self::Worker];
+
+    /// The face's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Research => "research",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// What the faces do their work with.
+#[derive(Clone)]
+pub struct Services {
+    /// Submitting and watching tasks.
+    pub tasks: Arc<Tasks>,
+    /// Running tasks.
+    pub workers: Arc<Workers>,
+    /// Who calls.
+    pub keys: Arc<Keys>,
+    /// The store's readiness.
+    pub maintenance: Arc<dyn Maintenance>,
+    /// The version of the program, shown by the health route.
+    pub version: &'static str,
+    /// Whether the research face demands keys.
+    pub research_keys: bool,
+}
+
+/// How a listener treats its connections. The default is for production.
+#[derive(Debug, Clone, Copy)]
+pub struct HttpOptions {
+    /// Threads that serve requests; default: one for each CPU.
+    pub workers: usize,
+    /// Open connections at most; further ones wait in the listen queue. The
+    /// default of 300 keeps three faces and a store below the common limit of
+    /// 1024 open files.
+    pub max_connections: usize,
+    /// How long a request's header may take to arrive; default: 10 s.
+    pub header_deadline: Duration,
+    /// How long a request's body may take to arrive; default: 30 s.
+    pub body_deadline: Duration,
+    /// How long an idle connection stays open; default: 75 s, longer than
+    /// reverse proxies keep theirs.
+    pub keep_alive: Duration,
+}
+
+pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            max_connections: 300,
+            header_deadline: Duration::from_secs(10),
+            body_deadline: BODY_DEADLINE,
+            keep_alive: Duration::from_secs(75),
+        }
+    }
+}
+
+/// What every handler of a face can reach.
+pub(crate) struct State {
+    pub(crate) face: Face,
+    pub(crate) services: Services,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) body_deadline: Duration,
+    pub(crate) openapi: Bytes,
+}
+
+impl State {
+    pub(crate) fn new(face: Face, services: Services, body_deadline: Duration) -> Self {
+        let limiter = RateLimiter::default();
+        Self { face, services, limiter, body_deadline, openapi: openapi(face).into() }
+    }
+}
+
+/// Serves a face on a listener until the server's handle stops it. Signals are
+/// the caller's business.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve(
+    face: Face,
+    listener: TcpListener,
+    services: Services,
+    options: &HttpOptions,
+) -> io::Result<Server> {
+    let state = web::Data::new(State::new(face, services, options.body_deadline));
+    let workers = options.workers.max(1);
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(workers)
+        // actix counts connections for each thread.
+        .max_connections(options.max_connections.div_ceil(workers).max(1))
+        .client_request_timeout(options.header_deadline)
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .keep_alive(options.keep_alive)
+        // A client that has closed its side is gone: without this, an idle
+        // stream would never notice.
+        .h1_allow_half_closed(false)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// The routes of a face, below the shared edge.
+pub(crate) fn app(
+    state: web::Data<State>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let routes = match state.face {
+        Face::Gateway => gateway::routes,
+        Face::Research => research::routes,
+        Face::Worker => worker::routes,
+    };
+    App::new()
+        .app_data(state)
+        .configure(health::routes)
+        .service(web::scope("/api/v1").wrap(from_fn(auth::authenticate)).configure(routes))
+        .default_service(web::to(edge::unknown_route))
+        .wrap(from_fn(edge::edge))
+}

@@ -1,0 +1,103 @@
+//! What the route tests share: a face over mocked ports, and requests to it.
+
+use crate::server::{BODY_DEADLINE, Face, Services, State, app};
+use actix_web::{
+    body::to_bytes,
+    test::{TestRequest, init_service},
+    web,
+};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
+use taskgate_domain::{
+    id::{KeyId, TenantId, UserId},
+    key::{ApiKey, KeySecret, Principal, Scope},
+    ports::{
+        MockApiKeyRepository, MockMaintenance, MockSessionRepository, MockTaskQueue,
+        MockTaskRepository, SystemClock,
+    },
+    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+};
+use uuid::Uuid;
+
+/// The ports that a test sets expectations on.
+#[derive(Default)]
+pub(crate) struct Mocks {
+    pub(crate) tasks: MockTaskRepository,
+    pub(crate) sessions: MockSessionRepository,
+    pub(crate) queue: MockTaskQueue,
+    pub(crate) keys: MockApiKeyRepository,
+    pub(crate) maintenance: MockMaintenance,
+    /// Whether the research face demands keys.
+    pub(crate) research_keys: bool,
+}
+
+/// The key with every scope that [`Face`]s under test accept.
+pub(crate) const KEY: &str = "sk_test_123456";
+
+impl Mocks {
+    /// The state of a face over these ports.
+    pub(crate) fn state(self, face: Face) -> web::Data<State> {
+        let keys = Keys::new(Arc::new(self.keys), Arc::new(SystemClock))
+            .with_built_in(&KeySecret::new(KEY));
+        let services = Services {
+            tasks: Arc::new(Tasks::new(Arc::new(self.tasks), Arc::new(self.sessions))),
+            workers: Arc::new(Workers::new(Arc::new(self.queue))),
+            keys: Arc::new(keys),
+            maintenance: Arc::new(self.maintenance),
+            version: "0.0.0-test",
+            research_keys: self.research_keys,
+        };
+        web::Data::new(State::new(face, services, BODY_DEADLINE))
+    }
+}
+
+/// A stored key of the default user with this scope only.
+pub(crate) fn stored_key(scope: Scope) -> ApiKey {
+    ApiKey {
+        principal: Principal {
+            tenant: TenantId::DEFAULT,
+            user: UserId::DEFAULT,
+            key: KeyId(Uuid::from_u128(7)),
+            scopes: BTreeSet::from([scope]),
+            projects: None,
+        },
+        name: "test".to_owned(),
+        tenant: "default".to_owned(),
+        user: "default".to_owned(),
+        hint: "sk_live_abcd".to_owned(),
+        created_at: "2025-01-01T00:00:00Z".parse().unwrap(),
+        expires_at: None,
+        revoked_at: None,
+    }
+}
+
+/// Sends a request as it is and prints the whole answer: status, headers in
+/// alphabetical order (those that differ from run to run masked), body.
+pub(crate) async fn send(state: &web::Data<State>, request: TestRequest) -> String {
+    let service = init_service(app(state.clone())).await;
+    let response = actix_web::test::call_service(&service, request.to_request()).await;
+    let mut headers: Vec<String> = response
+        .headers()
+        .iter()
+        .map(|(name, value)| {
+            let value = match name.as_str() {
+                "x-request-id" | "x-ratelimit-reset" => "*",
+                _ => value.to_str().unwrap(),
+            };
+            format!("{name}: {value}")
+        })
+        .collect();
+    headers.sort();
+    let mut text = format!("{}\n", response.status());
+    for header in headers {
+        writeln!(text, "{header}").unwrap();
+    }
+    let body = to_bytes(response.into_body()).await.unwrap_or_else(|_| panic!("body"));
+    text.push('\n');
+    text.push_str(std::str::from_utf8(&body).unwrap());
+    text
+}
+
+/// Adds the key that is accepted to a request.
+pub(crate) fn with_key(request: TestRequest) -> TestRequest {
+    request.insert_header(("X-API-Key", KEY))
+}

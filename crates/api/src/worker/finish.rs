@@ -1,0 +1,259 @@
+//! The ends of tasks: one result, one error, or a batch of both.
+
+use super::{
+    BATCH_LIMIT, REPORT_LIMIT, Refusals, ReportRefusals,
+    outcome::{CompleteBody, Completion, FailBody, Failure},
+    task_id,
+};
+use crate::{
+    http::{body, error::ApiError},
+    server::State,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use taskgate_domain::{
+    error::{InvalidValue, ReportError, StoreError},
+    queue::{Lease, Reported},
+    task::{Attempt, status::TaskStatus},
+    usecase::workers::Verdict,
+};
+use utoipa::ToSchema;
+
+/// Ends a task with a result. The body may have 16 MiB.
+///
+/// The same report sent twice is 200 the second time too.
+#[utoipa::path(
+    post, path = "/api/v1/worker/tasks/{id}/complete", tag = "worker",
+    params(("id" = String, Path, description = "The task's id.")),
+    request_body = CompleteBody,
+    responses((status = 200, description = "The task has completed.", body = Ended), ReportRefusals),
+)]
+pub(super) async fn complete(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let task = task_id(&request)?;
+    let body = body::read(&request, payload, REPORT_LIMIT).await?;
+    let (attempt, completion) = body::json::<CompleteBody>(&body)?.into_parts();
+    let lease = Lease { task, attempt: Attempt::new(attempt)? };
+    end(&state, "Failed to complete the task", lease, completion.into_domain()?).await
+}
+
+/// Ends an attempt at a task with an error. The body may have 16 MiB.
+///
+/// With `retry` the task is queued again after a random delay, as long as it
+/// has attempts left. The same report sent twice is 200 the second time too.
+#[utoipa::path(
+    post, path = "/api/v1/worker/tasks/{id}/fail", tag = "worker",
+    params(("id" = String, Path, description = "The task's id.")),
+    request_body = FailBody,
+    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), ReportRefusals),
+)]
+pub(super) async fn fail(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let task = task_id(&request)?;
+    let body = body::read(&request, payload, REPORT_LIMIT).await?;
+    let (attempt, failure) = body::json::<FailBody>(&body)?.into_parts();
+    let lease = Lease { task, attempt: Attempt::new(attempt)? };
+    end(&state, "Failed to fail the task", lease, failure.into_domain()).await
+}
+
+async fn end(
+    state: &State,
+    operation: &'static str,
+    lease: Lease,
+    verdict: Verdict,
+) -> Result<HttpResponse, ApiError> {
+    let reported = state.services.workers.finish(vec![(lease, verdict)]).await;
+    let mut reported = reported.map_err(ApiError::store(operation))?.into_iter();
+    let status = next(&mut reported).map_err(ApiError::report(operation))?;
+    Ok(HttpResponse::Ok().json(Ended { status: status_name(status) }))
+}
+
+/// Ends several tasks, each for itself. The body may have 64 MiB.
+///
+/// A body of the wrong form is refused as a whole. When the answer is 500 or
+/// 503, some of the reports may have been taken; repeat them all.
+#[utoipa::path(
+    post, path = "/api/v1/worker/finish", tag = "worker",
+    request_body = Batch,
+    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refusals),
+)]
+pub(super) async fn finish(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    const OPERATION: &str = "Failed to finish tasks";
+    let body = body::read(&request, payload, BATCH_LIMIT).await?;
+    let (mut sent, mut reports) = (Vec::new(), Vec::new());
+    for item in body::json::<Batch>(&body)?.into_items()? {
+        let task_id = item.task_id().to_owned();
+        sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
+    }
+    let reported = state.services.workers.finish(reports).await;
+    let mut reported = reported.map_err(ApiError::store(OPERATION))?.into_iter();
+    let items = sent.into_iter().map(|(task_id, read)| {
+        let answer = match read {
+            Ok(()) => next(&mut reported),
+            Err(error) => Err(error.into()),
+        };
+        match answer {
+            Ok(_) => Ok(FinishedItem { task_id, accepted: true, error: None }),
+            Err(ReportError::Store(error)) => Err(ApiError::store(OPERATION)(error)),
+            Err(refusal) => {
+                let error = Some(ApiError::report(OPERATION)(refusal).to_string());
+                Ok(FinishedItem { task_id, accepted: false, error })
+            }
+        }
+    });
+    let items = items.collect::<Result<Vec<FinishedItem>, ApiError>>()?;
+    Ok(HttpResponse::Ok().json(Finished { items }))
+}
+
+/// The next answer of a store, which owes one for each report.
+fn next(reported: &mut impl Iterator<Item = Reported>) -> Reported {
+    reported
+        .next()
+        .unwrap_or_else(|| Err(StoreError::failed("a report was left unanswered").into()))
+}
+
+/// The names of the statuses that a report can lead to.
+const fn status_name(status: TaskStatus) -> &'static str {
+    match status {
+        TaskStatus::Queued => "queued",
+        TaskStatus::Running => "running",
+        TaskStatus::Paused => "paused",
+        TaskStatus::Completed => "completed",
+        TaskStatus::Failed => "failed",
+        TaskStatus::Cancelled => "cancelled",
+        TaskStatus::TimedOut => "timed_out",
+    }
+}
+
+/// Where a report has led to.
+#[derive(Debug, Serialize, ToSchema)]
+struct Ended {
+    /// `completed`; after a failure `queued` or `failed`.
+    status: &'static str,
+}
+
+/// The ends of several tasks, each for itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Finish)]
+pub(super) struct Batch {
+    #[schema(min_items = 1, max_items = 500)]
+    items: Vec<BatchItem>,
+}
+
+/// The end of one task: either `complete` or `fail`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = FinishItem)]
+pub(super) struct BatchItem {
+    /// The task.
+    task_id: String,
+    /// The attempt that the claim told.
+    #[schema(minimum = 1)]
+    attempt: i64,
+    complete: Option<Completion>,
+    fail: Option<Failure>,
+}
+
+impl Batch {
+    /// How many ends one call takes at most.
+    const MAX: usize = 500;
+
+    /// # Errors
+    /// [`InvalidValue`] when there are none, or too many.
+    pub(super) fn into_items(self) -> Result<Vec<BatchItem>, InvalidValue> {
+        if !(1..=Self::MAX).contains(&self.items.len()) {
+            return Err(InvalidValue::new("items", "must have 1 to 500 elements"));
+        }
+        Ok(self.items)
+    }
+}
+
+impl BatchItem {
+    /// The task as the worker named it.
+    pub(super) fn task_id(&self) -> &str {
+        &self.task_id
+    }
+
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self) -> Result<(Lease, Verdict), InvalidValue> {
+        let lease = Lease { task: self.task_id.parse()?, attempt: Attempt::new(self.attempt)? };
+        let verdict = match (self.complete, self.fail) {
+            (Some(completion), None) => completion.into_domain()?,
+            (None, Some(failure)) => failure.into_domain(),
+            _ => return Err(InvalidValue::new("item", "must have either complete or fail")),
+        };
+        Ok((lease, verdict))
+    }
+}
+
+/// What came of a batch, in the order of its items.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Finished {
+    items: Vec<FinishedItem>,
+}
+
+/// What came of one item.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FinishedItem {
+    /// The task as the worker named it.
+    task_id: String,
+    /// Whether the report was taken, now or when it was sent before.
+    accepted: bool,
+    /// Why it was not; absent when it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, BatchItem};
+
+    fn item(json: &str) -> Result<(), String> {
+        let item: BatchItem = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        item.into_domain().map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_item_says_one_end() {
+        const HEAD: &str = r#""task_id":"task_00000000000000000000000001","attempt":1"#;
+        let fail = r#""fail":{"error":"e","retry":true}"#;
+        let refusal = Err("item must have either complete or fail".to_owned());
+        assert_eq!(item(&format!("{{{HEAD},{fail}}}")), Ok(()));
+        assert_eq!(item(&format!(r#"{{{HEAD},"complete":{{}}}}"#)), Ok(()));
+        assert_eq!(item(&format!("{{{HEAD}}}")), refusal);
+        assert_eq!(item(&format!(r#"{{{HEAD},"complete":{{}},{fail}}}"#)), refusal);
+    }
+
+    #[test]
+    fn an_item_names_a_task_and_a_claim() {
+        assert_eq!(
+            item(r#"{"task_id":"7","attempt":1,"complete":{}}"#),
+            Err("task_id must be task_ and a ULID".to_owned())
+        );
+        assert_eq!(
+            item(r#"{"task_id":"task_00000000000000000000000001","attempt":0,"complete":{}}"#),
+            Err("attempt must be a positive 32-bit integer".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_batch_has_one_to_five_hundred_items() {
+        let batch = |count: usize| {
+            let items = vec![r#"{"task_id":"","attempt":0}"#; count].join(",");
+            let batch: Batch = serde_json::from_str(&format!(r#"{{"items":[{items}]}}"#)).unwrap();
+            batch.into_items().map(|items| items.len())
+        };
+        assert!(batch(0).is_err() && batch(501).is_err());
+        assert_eq!(batch(500), Ok(500));
+    }
+}

@@ -1,0 +1,148 @@
+//! Connections and the discipline of using them.
+//!
+//! A statement blocks a thread, and threads and connections are few. So a
+//! caller first waits for a permit, which costs nothing, and only the holder
+//! of one takes a thread and a connection.
+
+use crate::error::DbError;
+use diesel::{
+    ConnectionResult, QueryResult,
+    r2d2::{ManageConnection, NopErrorHandler, R2D2Connection},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use taskgate_domain::error::StoreError;
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{timeout, timeout_at},
+};
+
+/// How long a caller waits for its answer, the wait for a permit included.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a caller waits for a permit before it is told to come again.
+const PERMIT_DEADLINE: Duration = Duration::from_secs(2);
+/// How long r2d2 waits for a connection; a caller with a permit waits only for
+/// one to be made.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// A connection that answered so recently is not asked again whether it lives.
+const FRESH: Duration = Duration::from_secs(1);
+/// Permits beyond the number of connections: the next statement waits beside
+/// its connection, so that none idles while a caller is being woken.
+const QUEUE: u32 = 2;
+
+/// A number of connections of one kind.
+pub(crate) struct Pool<C: R2D2Connection + Send + 'static> {
+    connections: diesel::r2d2::Pool<Manager<C>>,
+    permits: Arc<Semaphore>,
+    deadline: Duration,
+}
+
+impl<C: R2D2Connection + Send + 'static> Pool<C> {
+    /// A pool of at most `size` connections, none of which is made before it
+    /// is needed. `connect` makes one, ready for use.
+    pub(crate) fn new(
+        size: u32,
+        connect: impl Fn() -> Result<C, DbError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with_deadline(size, ANSWER_DEADLINE, connect)
+    }
+
+    /// As [`new`](Self::new), with another time for the whole of each call.
+    pub(crate) fn with_deadline(
+        size: u32,
+        deadline: Duration,
+        connect: impl Fn() -> Result<C, DbError> + Send + Sync + 'static,
+    ) -> Self {
+        let connections = diesel::r2d2::Pool::builder()
+            .max_size(size)
+            .min_idle(Some(0))
+            .connection_timeout(CONNECT_DEADLINE.min(deadline))
+            // A failure to connect reaches the caller, who logs it once.
+            .error_handler(Box::new(NopErrorHandler))
+            .build_unchecked(Manager { connect: Box::new(connect) });
+        let permits = usize::try_from(size.saturating_add(QUEUE)).unwrap_or(Semaphore::MAX_PERMITS);
+        Self { connections, permits: Arc::new(Semaphore::new(permits)), deadline }
+    }
+
+    /// Runs `work` on a connection.
+    ///
+    /// A caller that goes away, or is told that time is up, does not stop the
+    /// work, so it must be short.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when every connection stayed in use, else
+    /// [`StoreError::Failed`].
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let deadline = tokio::time::Instant::now() + self.deadline;
+        let permit =
+            timeout(PERMIT_DEADLINE.min(self.deadline), self.permits.clone().acquire_owned())
+                .await
+                .map_err(|_| StoreError::Busy)?
+                .map_err(StoreError::failed)?;
+        let connections = self.connections.clone();
+        let job = spawn_blocking(move || {
+            // Held as long as the connection is, even when nobody waits any more.
+            let _permit = permit;
+            let mut connection =
+                connections.get().map_err(|error| DbError::Unreachable(error.to_string()))?;
+            connection.use_for(work)
+        });
+        match timeout_at(deadline, job).await {
+            Err(_) => Err(DbError::Late.into()),
+            Ok(Err(stopped)) => Err(DbError::Abandoned(stopped.to_string()).into()),
+            Ok(Ok(answer)) => answer.map_err(StoreError::from),
+        }
+    }
+}
+
+struct Manager<C> {
+    connect: Box<dyn Fn() -> Result<C, DbError> + Send + Sync>,
+}
+
+/// A connection and when it last did what was asked of it.
+struct Tracked<C> {
+    connection: C,
+    proven: Option<Instant>,
+}
+
+impl<C> Tracked<C> {
+    fn use_for<T>(&mut self, work: impl FnOnce(&mut C) -> QueryResult<T>) -> Result<T, DbError> {
+        // Stays so when the work fails or panics: then the next use asks first.
+        self.proven = None;
+        let answer = work(&mut self.connection)?;
+        self.proven = Some(Instant::now());
+        Ok(answer)
+    }
+}
+
+impl<C: R2D2Connection + Send + 'static> ManageConnection for Manager<C> {
+    type Connection = Tracked<C>;
+    type Error = DbError;
+
+    fn connect(&self) -> Result<Tracked<C>, DbError> {
+        Ok(Tracked { connection: (self.connect)()?, proven: Some(Instant::now()) })
+    }
+
+    fn is_valid(&self, tracked: &mut Tracked<C>) -> Result<(), DbError> {
+        if tracked.proven.is_some_and(|at| at.elapsed() < FRESH) {
+            return Ok(());
+        }
+        tracked.use_for(R2D2Connection::ping)
+    }
+
+    fn has_broken(&self, tracked: &mut Tracked<C>) -> bool {
+        std::thread::panicking() || tracked.connection.is_broken()
+    }
+}
+
+/// Makes a connection to `url`, with an error that does not show it.
+pub(crate) fn establish<C: R2D2Connection>(url: &str) -> Result<C, DbError> {
+    let made: ConnectionResult<C> = C::establish(url);
+    made.map_err(|error| DbError::connecting(&error, url))
+}

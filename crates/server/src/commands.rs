@@ -1,0 +1,22 @@
+//! The commands, each in its own file.
+
+mod config;
+mod keys;
+mod migrate;
+mod openapi;
+mod server;
+
+use crate::{cli::Command, failure::Failure};
+use std::process::ExitCode;
+
+/// Runs a command.
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Dev(flags) => server::run(server::Mode::Dev, &flags),
+        Command::Serve(flags) => server::run(server::Mode::Serve, &flags),
+        Command::Migrate { check, store } => migrate::run(check, &store),
+        Command::Keys(command) => keys::run(command),
+        Command::Openapi { face } => openapi::run(face),
+        Command::Config(flags) => config::run(&flags),
+    }
+}

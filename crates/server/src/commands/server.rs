@@ -1,0 +1,134 @@
+//! `taskgate dev` and `taskgate serve`
+
+mod welcome;
+
+use crate::{
+    address::{Reach, ResearchAccess},
+    cli::ServerFlags,
+    config::{Config, Settings, make_default_directory},
+    faces::Sockets,
+    failure::{Failure, chain},
+    log, maintenance,
+    shutdown::{self, Signals, StoppableQueue},
+    terminal,
+};
+use std::{process::ExitCode, sync::Arc, time::Duration};
+use taskgate_api::{Face, Services};
+use taskgate_domain::{
+    key::KeySecret,
+    ports::SystemClock,
+    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+};
+use taskgate_infra::{DatabaseUrl, Store, StoreOptions, migrations};
+use tokio::{runtime, sync::watch};
+
+/// The key of the documentation's examples.
+const DEV_KEY: &str = "sk_test_123456";
+
+/// What a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Trying things out on this machine: the store is made, and
+    /// [`DEV_KEY`] opens every face.
+    Dev,
+    /// Production.
+    Serve,
+}
+
+impl Mode {
+    /// Where a face may listen.
+    fn reach(self, face: Face, access: ResearchAccess) -> Reach {
+        match (self, face) {
+            (Self::Dev, _) => Reach::DEV,
+            (Self::Serve, Face::Research) => Reach::of_research(access),
+            (Self::Serve, Face::Gateway | Face::Worker) => Reach::Any,
+        }
+    }
+}
+
+/// Runs a server until a signal ends it.
+pub(crate) fn run(mode: Mode, flags: &ServerFlags) -> Result<ExitCode, Failure> {
+    let settings = Config::load(flags)?.settings;
+    log::start(settings.log_format, &settings.log_level)?;
+    // The faces have threads of their own; here it is signals and maintenance.
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused("cannot start", &error))?;
+    let code = runtime.block_on(serve(mode, &settings));
+    // A statement that the database never answers must not hold the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
+    let signals = Signals::listen()?;
+    let sockets = Sockets::bind(settings, |face| mode.reach(face, settings.research_access))?;
+    let addresses = sockets.addresses();
+    let url = &settings.database_url;
+    if mode == Mode::Dev {
+        make_default_directory(url)?;
+        migrations::apply(url)
+            .map_err(|error| Failure::caused("cannot prepare the store", &error))?;
+    }
+    let options = StoreOptions { url: url.clone(), pool_size: settings.pool_size.0 };
+    let store = Store::connect(&options)
+        .map_err(|error| Failure::caused("cannot open the store", &error))?;
+    let (stop, stopped) = watch::channel(false);
+    let faces = sockets.serve(&services(mode, settings, &store, &stopped))?;
+    tokio::spawn(maintenance::run(store.maintenance, stopped));
+    match mode {
+        Mode::Dev => terminal::print(&welcome::text(url, &addresses, DEV_KEY))?,
+        Mode::Serve => {
+            tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %url, "serving");
+            for (face, address) in addresses {
+                tracing::info!(face = face.as_str(), addr = %address, "listening");
+            }
+            tokio::spawn(tell_of_migrations(url.clone()));
+        }
+    }
+    Ok(shutdown::supervise(faces, signals, stop).await)
+}
+
+fn services(
+    mode: Mode,
+    settings: &Settings,
+    store: &Store,
+    stopped: &watch::Receiver<bool>,
+) -> Services {
+    let keys = Keys::new(store.keys.clone(), Arc::new(SystemClock));
+    let queue = Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
+    Services {
+        tasks: Arc::new(Tasks::new(store.tasks.clone(), store.sessions.clone())),
+        workers: Arc::new(Workers::new(queue)),
+        keys: Arc::new(match mode {
+            Mode::Dev => keys.with_built_in(&KeySecret::new(DEV_KEY)),
+            Mode::Serve => keys,
+        }),
+        maintenance: store.maintenance.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        research_keys: settings.research_access == ResearchAccess::Keys,
+    }
+}
+
+/// Says once, when the store can be asked, that it is not up to date. A server
+/// does not migrate by itself: that is one deliberate step for all replicas.
+async fn tell_of_migrations(url: DatabaseUrl) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let asked = url.clone();
+        match tokio::task::spawn_blocking(move || migrations::pending(&asked)).await {
+            Ok(Ok(pending)) if pending.is_empty() => return,
+            Ok(Ok(pending)) => {
+                let pending = pending.join(", ");
+                tracing::warn!(pending, "the store is not up to date; run `taskgate migrate`");
+                return;
+            }
+            Ok(Err(error)) => tracing::debug!(error = chain(&error), "cannot check migrations"),
+            // The runtime is going away.
+            Err(_) => return,
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(Duration::from_secs(30));
+    }
+}

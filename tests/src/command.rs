@@ -1,0 +1,77 @@
+//! Running the binary for one command.
+
+use crate::Store;
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+/// What a command did.
+#[derive(Debug)]
+pub struct CommandRun {
+    /// Its exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+/// Runs `taskgate` with these arguments over this store, to its end.
+pub fn taskgate(store: &Store, args: &[&str]) -> CommandRun {
+    let output = binary(store).args(args).output().expect("taskgate can be started");
+    CommandRun {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Makes an API key with `taskgate keys create` and these further arguments.
+pub fn create_key(store: &Store, args: &[&str]) -> String {
+    let mut all = vec!["keys", "create", "--name", "test"];
+    all.extend(args);
+    let run = taskgate(store, &all);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    run.stdout.trim().to_owned()
+}
+
+/// Asks a process to end, as a service manager does.
+pub fn terminate(process: u32) {
+    let status = Command::new("sh")
+        .args(["-c", &format!("kill -TERM {process}")])
+        .status()
+        .expect("sh can be started");
+    assert!(status.success(), "process {process} is not there to be stopped");
+}
+
+/// The binary, over this store, in its directory, and without any setting of
+/// the environment that the tests themselves run in.
+pub(crate) fn binary(store: &Store) -> Command {
+    let mut command = Command::new(path());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TASKGATE_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("TASKGATE_DATABASE_URL", store.url())
+        .env("NO_COLOR", "1")
+        .current_dir(store.directory())
+        .stdin(Stdio::null());
+    command
+}
+
+fn path() -> PathBuf {
+    let path = std::env::var_os("TASKGATE_BIN").map_or_else(beside_the_tests, PathBuf::from);
+    assert!(
+        path.is_file(),
+        "{} is not there: run scripts/test, which builds it, or cargo build -p taskgate",
+        path.display()
+    );
+    path.canonicalize().expect("a path")
+}
+
+/// A test executable lies in `target/<profile>/deps`, the binary above it.
+fn beside_the_tests() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    test.ancestors().nth(2).expect("a profile directory").join("taskgate")
+}

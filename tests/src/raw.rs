@@ -1,0 +1,67 @@
+//! Bytes on a socket, for what no well-behaved client sends.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// A connection to a face.
+pub struct Socket(TcpStream);
+
+/// An answer, as far as a test looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawAnswer {
+    /// The status code; 0 when the connection was closed without an answer.
+    pub status: u16,
+    /// All before the body.
+    pub head: String,
+    /// The body.
+    pub body: String,
+}
+
+impl Socket {
+    /// Connects to `HOST:PORT`.
+    pub fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).expect("the face accepts connections");
+        let limit = Some(Duration::from_secs(60));
+        stream.set_read_timeout(limit).expect("a read timeout");
+        stream.set_write_timeout(limit).expect("a write timeout");
+        Self(stream)
+    }
+
+    /// Writes bytes; false when the server has closed the connection.
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).is_ok()
+    }
+
+    /// Reads until the server closes the connection.
+    pub fn read_to_end(&mut self) -> RawAnswer {
+        let mut bytes = Vec::new();
+        // A reset after the answer, when not all of a body was read, is fine.
+        let _ = self.0.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        RawAnswer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Sends one request with `Connection: close` and reads the answer.
+    pub fn exchange(
+        address: &str,
+        request_line: &[u8],
+        headers: &[&str],
+        body: &[u8],
+    ) -> RawAnswer {
+        let mut bytes =
+            [request_line, b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"].concat();
+        for header in headers {
+            bytes.extend_from_slice(format!("{header}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        let mut socket = Self::connect(address);
+        socket.write(&bytes);
+        socket.read_to_end()
+    }
+}

@@ -1,0 +1,115 @@
+//! A store that belongs to one test.
+
+use std::{
+    path::Path,
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+
+/// A SQLite file or a PostgreSQL database of one test's own, gone with it.
+pub struct Store {
+    directory: TempDir,
+    postgres: Option<Postgres>,
+}
+
+struct Postgres {
+    admin: String,
+    name: String,
+}
+
+impl Store {
+    /// A SQLite file that does not exist yet.
+    pub fn sqlite() -> Self {
+        Self { directory: temporary_directory(), postgres: None }
+    }
+
+    /// An empty database in the cluster that `TASKGATE_TEST_POSTGRES` names.
+    pub fn postgres() -> Self {
+        let admin = std::env::var("TASKGATE_TEST_POSTGRES").unwrap_or_else(|_| {
+            panic!("TASKGATE_TEST_POSTGRES is not set: run scripts/test, which starts PostgreSQL")
+        });
+        let name = unique_name();
+        psql(&admin, &format!("CREATE DATABASE {name}"));
+        Self { directory: temporary_directory(), postgres: Some(Postgres { admin, name }) }
+    }
+
+    /// What `--database-url` takes.
+    pub fn url(&self) -> String {
+        match &self.postgres {
+            None => format!("sqlite://{}", self.directory.path().join("taskgate.db").display()),
+            Some(postgres) => with_database(&postgres.admin, &postgres.name),
+        }
+    }
+
+    /// The store's URL with another host and port: through a proxy.
+    pub fn url_through(&self, address: std::net::SocketAddr) -> String {
+        let url = self.url();
+        let (front, path) = url.rsplit_once('/').expect("a URL with a database");
+        let (front, _) = front.rsplit_once(['@', '/']).expect("a URL with an authority");
+        let separator = if url.contains('@') { '@' } else { '/' };
+        format!("{front}{separator}{address}/{path}")
+    }
+
+    /// The address of the database server.
+    pub fn address(&self) -> String {
+        let url = self.url();
+        let (front, _) = url.rsplit_once('/').expect("a URL with a database");
+        let (_, address) = front.rsplit_once(['@', '/']).expect("a URL with an authority");
+        address.to_owned()
+    }
+
+    /// Runs one statement on the store's PostgreSQL database.
+    pub fn execute(&self, sql: &str) -> String {
+        psql(&self.url(), sql)
+    }
+
+    /// A directory for the test's files.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Whether this is PostgreSQL.
+    pub const fn is_postgres(&self) -> bool {
+        self.postgres.is_some()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(Postgres { admin, name }) = &self.postgres {
+            let sql = format!("DROP DATABASE {name} WITH (FORCE)");
+            // A failure must not hide the panic that may be under way.
+            let _ = Command::new("psql").args([admin.as_str(), "-qc", &sql]).output();
+        }
+    }
+}
+
+fn temporary_directory() -> TempDir {
+    TempDir::with_prefix("taskgate-test-").expect("a temporary directory")
+}
+
+fn unique_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos();
+    format!("taskgate_e2e_{}_{nanos}_{number}", std::process::id())
+}
+
+fn with_database(admin: &str, name: &str) -> String {
+    let (base, query) = admin.split_once('?').map_or((admin, None), |(b, q)| (b, Some(q)));
+    let (_, authority) = base.split_once("://").expect("a postgres:// URL");
+    let server = authority.split_once('/').map_or(authority, |(server, _)| server);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("postgres://{server}/{name}{query}")
+}
+
+fn psql(url: &str, sql: &str) -> String {
+    let output = Command::new("psql")
+        .args([url, "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql])
+        .output()
+        .expect("psql can be started");
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

@@ -1,0 +1,18 @@
+//! The end-to-end suites, one module for each story.
+
+mod access;
+mod bad_input;
+mod commands;
+mod durability;
+mod gateway_cancel;
+mod gateway_list;
+mod gateway_status;
+mod gateway_submit;
+mod outage;
+mod rate_limit;
+mod replicas;
+mod research;
+mod samples_list;
+mod samples_status;
+mod shutdown;
+mod worker_protocol;
