@@ -1,8 +1,10 @@
 //! The ends of tasks: one result, one error, or a batch of both.
 
 use super::{
-    BATCH_LIMIT, REPORT_LIMIT, Refusals, ReportRefusals,
+    BATCH_LIMIT, REPORT_LIMIT,
+    field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure},
+    refusals::{Lost, Refused},
     task_id,
 };
 use crate::{
@@ -26,7 +28,7 @@ use utoipa::ToSchema;
     post, path = "/api/v1/worker/tasks/{id}/complete", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = CompleteBody,
-    responses((status = 200, description = "The task has completed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task has completed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn complete(
     state: web::Data<State>,
@@ -37,7 +39,7 @@ pub(super) async fn complete(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, completion) = body::json::<CompleteBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to complete the task", lease, completion.into_domain()?).await
+    end(&state, "Failed to complete task", lease, completion.into_domain()?).await
 }
 
 /// Ends an attempt at a task with an error. The body may have 16 MiB.
@@ -48,7 +50,7 @@ pub(super) async fn complete(
     post, path = "/api/v1/worker/tasks/{id}/fail", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = FailBody,
-    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn fail(
     state: web::Data<State>,
@@ -59,7 +61,7 @@ pub(super) async fn fail(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, failure) = body::json::<FailBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to fail the task", lease, failure.into_domain()).await
+    end(&state, "Failed to record failure", lease, failure.into_domain()).await
 }
 
 async fn end(
@@ -81,7 +83,7 @@ async fn end(
 #[utoipa::path(
     post, path = "/api/v1/worker/finish", tag = "worker",
     request_body = Batch,
-    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refusals),
+    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refused),
 )]
 pub(super) async fn finish(
     state: web::Data<State>,
@@ -146,8 +148,8 @@ struct Ended {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Finish)]
 pub(super) struct Batch {
-    #[schema(min_items = 1, max_items = 500)]
-    items: Vec<BatchItem>,
+    #[schema(value_type = Vec<BatchItem>, min_items = 1, max_items = 500)]
+    items: Vec<Object<BatchItem>>,
 }
 
 /// The end of one task: either `complete` or `fail`.
@@ -159,8 +161,10 @@ pub(super) struct BatchItem {
     /// The attempt that the claim told.
     #[schema(minimum = 1)]
     attempt: i64,
-    complete: Option<Completion>,
-    fail: Option<Failure>,
+    #[schema(value_type = Option<Completion>)]
+    complete: Option<Object<Completion>>,
+    #[schema(value_type = Option<Failure>)]
+    fail: Option<Object<Failure>>,
 }
 
 impl Batch {
@@ -173,7 +177,7 @@ impl Batch {
         if !(1..=Self::MAX).contains(&self.items.len()) {
             return Err(InvalidValue::new("items", "must have 1 to 500 elements"));
         }
-        Ok(self.items)
+        Ok(self.items.into_iter().map(|Object(item)| item).collect())
     }
 }
 
@@ -188,8 +192,8 @@ impl BatchItem {
     pub(super) fn into_domain(self) -> Result<(Lease, Verdict), InvalidValue> {
         let lease = Lease { task: self.task_id.parse()?, attempt: Attempt::new(self.attempt)? };
         let verdict = match (self.complete, self.fail) {
-            (Some(completion), None) => completion.into_domain()?,
-            (None, Some(failure)) => failure.into_domain(),
+            (Some(Object(completion)), None) => completion.into_domain()?,
+            (None, Some(Object(failure))) => failure.into_domain(),
             _ => return Err(InvalidValue::new("item", "must have either complete or fail")),
         };
         Ok((lease, verdict))

@@ -1,7 +1,12 @@
 //! What a worker reports while it holds a task: that it lives, how far it is,
 //! and what happened.
 
-use super::{REPORT_LIMIT, ReportRefusals, field, task_id};
+use super::{
+    REPORT_LIMIT,
+    field::{self, Object},
+    refusals::{Lost, Refused},
+    task_id,
+};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
     server::State,
@@ -26,7 +31,7 @@ use utoipa::ToSchema;
     post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = HeartbeatBody,
-    responses((status = 200, description = "The lease.", body = HeartbeatView), ReportRefusals),
+    responses((status = 200, description = "The lease.", body = HeartbeatView), Refused, Lost),
 )]
 pub(super) async fn heartbeat(
     state: web::Data<State>,
@@ -41,7 +46,7 @@ pub(super) async fn heartbeat(
         .workers
         .heartbeat(heartbeat)
         .await
-        .map_err(ApiError::report("Failed to renew the lease"))?;
+        .map_err(ApiError::report("Failed to renew lease"))?;
     Ok(HttpResponse::Ok().json(HeartbeatView::from(reply)))
 }
 
@@ -50,7 +55,7 @@ pub(super) async fn heartbeat(
     post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
     params(("id" = String, Path, description = "The task's id.")),
     request_body = EventsBody,
-    responses((status = 200, description = "Recorded.", body = Recorded), ReportRefusals),
+    responses((status = 200, description = "Recorded.", body = Recorded), Refused, Lost),
 )]
 pub(super) async fn events(
     state: web::Data<State>,
@@ -136,8 +141,8 @@ pub(super) struct EventsBody {
     #[schema(minimum = 1)]
     attempt: i64,
     /// In the order in which they happened.
-    #[schema(min_items = 1, max_items = 500)]
-    events: Vec<EventBody>,
+    #[schema(value_type = Vec<EventBody>, min_items = 1, max_items = 500)]
+    events: Vec<Object<EventBody>>,
 }
 
 /// Something that happened.
@@ -169,7 +174,7 @@ impl EventsBody {
             return Err(InvalidValue::new("events", "must have 1 to 500 elements"));
         }
         let lease = Lease { task, attempt: Attempt::new(self.attempt)? };
-        let events = self.events.into_iter().map(EventBody::into_domain);
+        let events = self.events.into_iter().map(|Object(event)| event.into_domain());
         Ok((lease, events.collect::<Result<_, _>>()?))
     }
 }

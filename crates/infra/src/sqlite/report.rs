@@ -258,13 +258,13 @@ fn repeated(
     if Some(row.reported_attempt) != held.attempt {
         return Ok(Err(ReportError::LeaseLost));
     }
+    let ended = row.attempt == row.reported_attempt;
     Ok(match (conclusion, encode::status(row.status)?) {
         (Conclusion::Complete(_), TaskStatus::Completed) => Ok(TaskStatus::Completed),
-        (Conclusion::Fail { .. }, TaskStatus::Failed) if row.attempt == row.reported_attempt => {
-            Ok(TaskStatus::Failed)
-        }
-        (Conclusion::Complete(_), _) | (_, TaskStatus::Completed) => Err(ReportError::LeaseLost),
-        // The report had queued the task again, whatever became of it since.
-        (Conclusion::Fail { .. }, _) => Ok(TaskStatus::Queued),
+        (Conclusion::Fail { .. }, TaskStatus::Failed) if ended => Ok(TaskStatus::Failed),
+        (_, TaskStatus::Completed) => Err(ReportError::LeaseLost),
+        // The report queued the task again, whatever has become of it since.
+        (Conclusion::Fail { retry: Some(_), .. }, _) => Ok(TaskStatus::Queued),
+        _ => Err(ReportError::LeaseLost),
     })
 }
