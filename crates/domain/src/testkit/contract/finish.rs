@@ -183,6 +183,16 @@ pub async fn a_failure_may_ask_for_another_attempt(ports: &Ports) {
     assert_refused(ports, build::lease(&task), build::complete("late")).await;
 }
 
+pub async fn a_repeated_failure_may_come_with_another_delay(ports: &Ports) {
+    let task = ports.running().await;
+    let lease = build::lease(&task);
+    for delay in [AN_HOUR, Duration::ZERO] {
+        let status = ports.finish(lease, build::retry_after("busy", delay)).await;
+        assert_eq!(status.expect("it is accepted"), TaskStatus::Queued);
+    }
+    assert!(ports.claim(build::claim(9)).await.is_empty(), "the first delay stands");
+}
+
 pub async fn another_attempt_waits_for_its_delay(ports: &Ports) {
     let task = ports.running().await;
     let status = finish_twice(ports, &task, build::retry_after("busy", AN_HOUR)).await;
@@ -269,6 +279,19 @@ pub async fn a_lost_lease_is_refused(ports: &Ports) {
     ports.reap().await;
     assert_refused(ports, build::lease(&task), build::complete("late")).await;
     assert_refused(ports, build::lease(&task), build::fail("late")).await;
+    let retry = build::retry_after("late", Duration::ZERO);
+    assert_refused(ports, build::lease(&task), retry).await;
+}
+
+pub async fn a_worker_that_used_up_the_attempts_by_silence_is_refused(ports: &Ports) {
+    let task = build::agent_task(crate::id::UserId::DEFAULT);
+    ports.submit(build::with(task, |o| o.with_max_attempts(1))).await;
+    let task = ports.claim_lapsing().await;
+    ports.reap().await;
+    assert_refused(ports, build::lease(&task), build::complete("late")).await;
+    assert_refused(ports, build::lease(&task), build::fail("late")).await;
+    let retry = build::retry_after("late", Duration::ZERO);
+    assert_refused(ports, build::lease(&task), retry).await;
 }
 
 pub async fn a_batch_is_answered_in_order_each_for_itself(ports: &Ports) {
