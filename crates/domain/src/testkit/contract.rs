@@ -141,6 +141,7 @@ macro_rules! contract_suite {
                     a_repeated_cancel_gets_the_first_answer
                     of_concurrent_cancels_one_is_accepted
                     concurrent_repeated_cancels_get_one_answer
+                    of_a_cancel_and_a_claim_the_cancel_stands
                     a_cancel_is_never_overwritten
                     of_a_cancel_and_a_completion_one_wins;
                 reap:
