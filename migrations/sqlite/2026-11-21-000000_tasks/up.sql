@@ -147,7 +147,7 @@ CREATE TABLE task_events (
 
 CREATE TABLE idempotency_keys (
     hash BLOB NOT NULL PRIMARY KEY,
-    task INTEGER NOT NULL REFERENCES tasks (number),
+    task INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

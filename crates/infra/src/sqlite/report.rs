@@ -23,7 +23,6 @@ use taskgate_domain::{
     task::{
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
-        work::Kind,
     },
 };
 
@@ -179,33 +178,28 @@ pub(super) fn record(
     Ok(Ok(row.last_seq))
 }
 
-/// Takes the end of a worker's work; with the kind of a task that was queued
-/// again.
-pub(super) fn finish(
-    connection: &mut SqliteConnection,
-    report: &Report,
-) -> QueryResult<(Reported, Option<Kind>)> {
+/// Takes the end of a worker's work.
+pub(super) fn finish(connection: &mut SqliteConnection, report: &Report) -> QueryResult<Reported> {
     let now = At::now();
     let Some(task) = look_up(connection, report.lease.task)? else {
-        return Ok((Err(ReportError::NotFound), None));
+        return Ok(Err(ReportError::NotFound));
     };
-    let kind = encode::kind(task.kind)?;
     let attempt = report.lease.attempt.get();
     let held = Held { number: task.number, attempt: Some(attempt) };
     match &report.conclusion {
         Conclusion::Complete(outcome) => {
-            if let Err(invalid) = outcome.check(kind) {
+            if let Err(invalid) = outcome.check(encode::kind(task.kind)?) {
                 let refusal = if holds(connection, held)? {
                     ReportError::Invalid(invalid)
                 } else {
                     ReportError::LeaseLost
                 };
-                return Ok((Err(refusal), None));
+                return Ok(Err(refusal));
             }
             let end =
                 End { transition: Transition::Complete, outcome, reported: true, message: None };
             if moves::end(connection, held, end, now)? {
-                return Ok((Ok(Transition::Complete.target()), None));
+                return Ok(Ok(Transition::Complete.target()));
             }
         }
         Conclusion::Fail { error, retry } => {
@@ -216,7 +210,7 @@ pub(super) fn finish(
                     message: error.clone(),
                 };
                 if moves::release(connection, task.number, attempt, release, now)? {
-                    return Ok((Ok(Transition::Release.target()), Some(kind)));
+                    return Ok(Ok(Transition::Release.target()));
                 }
             }
             let end = End {
@@ -226,11 +220,11 @@ pub(super) fn finish(
                 message: Some(error.clone()),
             };
             if moves::end(connection, held, end, now)? {
-                return Ok((Ok(Transition::Fail.target()), None));
+                return Ok(Ok(Transition::Fail.target()));
             }
         }
     }
-    Ok((repeated(connection, held, &report.conclusion)?, None))
+    repeated(connection, held, &report.conclusion)
 }
 
 fn holds(connection: &mut SqliteConnection, held: Held) -> QueryResult<bool> {
