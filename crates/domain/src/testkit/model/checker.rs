@@ -144,7 +144,8 @@ impl Checker {
             lapsing: false,
             progress: (0, task.options.total()),
             log: vec![EventType::DATA_PROCESSING.as_str().to_owned()],
-            report: None,
+            reports: Vec::new(),
+            settled: false,
             taken_from_worker: false,
             cancels: BTreeMap::new(),
         });
