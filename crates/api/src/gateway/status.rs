@@ -62,7 +62,7 @@ pub(super) struct TaskView<'a> {
     /// Where the task is in its life.
     #[schema(schema_with = spelling::status_schema)]
     status: &'static str,
-    /// The answer as the worker wrote it; absent before the task ended.
+    /// The answer as the worker wrote it; a completed task always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     result: Option<&'a str>,
@@ -122,9 +122,11 @@ impl<'a> TaskView<'a> {
     fn of(task: &'a Task) -> Option<Self> {
         let Work::Agent(work) = &task.work else { return None };
         let outcome = task.finished().map(|finished| &finished.outcome);
-        // Clients rely on these three once a task is completed, so a worker's
-        // silence is shown as an empty text or zeros (gateway contract, 4).
+        // Clients read result, model, provider and usage of a completed task
+        // without asking whether they are there, so a worker's silence is
+        // shown as an empty text or zeros.
         let completed = task.status() == TaskStatus::Completed;
+        let result = outcome.and_then(|outcome| outcome.result.as_deref());
         let model = outcome.and_then(|outcome| outcome.model.as_deref());
         let provider = outcome.and_then(|outcome| outcome.provider.as_deref());
         let usage = outcome.map(|o| &o.usage).filter(|usage| completed || !usage.is_zero());
@@ -133,7 +135,7 @@ impl<'a> TaskView<'a> {
             task_id: task.id.to_string(),
             workflow_id: task.id.to_string(),
             status: spelling::status(task.status()),
-            result: outcome.and_then(|outcome| outcome.result.as_deref()),
+            result: result.or(completed.then_some("")),
             response: outcome.and_then(response),
             metadata: outcome.and_then(Metadata::of),
             error,

@@ -110,7 +110,7 @@ async fn a_failed_task_says_why_and_nothing_it_does_not_know() {
 
 #[actix_web::test]
 async fn a_completed_task_of_a_silent_worker_still_has_what_clients_rely_on() {
-    insta::assert_snapshot!(completed(Outcome::default()).await, @r#"{"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE","model_used":"","provider":"","usage":{"total_tokens":0,"input_tokens":0,"output_tokens":0,"estimated_cost":0.0,"cost_usd":0.0}}"#);
+    insta::assert_snapshot!(completed(Outcome::default()).await, @r#"{"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","result":"","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE","model_used":"","provider":"","usage":{"total_tokens":0,"input_tokens":0,"output_tokens":0,"estimated_cost":0.0,"cost_usd":0.0}}"#);
 }
 
 #[actix_web::test]
