@@ -1,12 +1,10 @@
 //! The description of each face in the OpenAPI form.
 
-pub(crate) mod refusal;
-
 use crate::{gateway, http::health, research, server::Face, worker};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Components, InfoBuilder, LicenseBuilder,
+        Components, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, Type,
         security::{
             ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
         },
@@ -34,6 +32,11 @@ pub fn openapi(face: Face) -> String {
         .build();
     Keys.modify(&mut document);
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// A text that must be one of these.
+pub(crate) fn one_of(names: impl IntoIterator<Item = &'static str>) -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
 }
 
 /// The routes of every face.

@@ -5,6 +5,7 @@
 
 mod create;
 mod list;
+mod refusals;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,17 +17,12 @@ use crate::{
         edge,
         error::{ApiError, ResearchBody},
     },
-    openapi::refusal::refusals,
     server::State,
 };
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use taskgate_domain::{query::Access, task::Task};
-use utoipa::{
-    IntoResponses, OpenApi, ToSchema,
-    openapi::{RefOr, response::Response},
-};
+use utoipa::{OpenApi, ToSchema};
 use view::TaskDetail;
 
 /// The routes below `/api/v1`.
@@ -56,7 +52,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 #[derive(OpenApi)]
 #[openapi(
     paths(list::list, create::create, task::get, task::cancel),
-    components(schemas(ResearchBody))
+    components(schemas(ResearchBody<'static>))
 )]
 struct Document;
 
@@ -99,38 +95,11 @@ fn detail(task: Task) -> Result<TaskDetail, ApiError> {
 
 /// Counts a request against the limit of its key. Those without a key, where
 /// that is allowed, have no limit.
-fn charge(state: &State, caller: &Caller, request: &HttpRequest) -> Result<(), ApiError> {
+fn count(state: &State, caller: &Caller, request: &HttpRequest) -> Result<(), ApiError> {
     if caller.0.key == NO_KEY {
         return Ok(());
     }
     let (quota, answer) = state.limiter.admit(caller.0.key);
     request.extensions_mut().insert(quota);
     answer
-}
-
-/// The refusals that every route has.
-struct Refusals;
-
-/// [`Refusals`], and that of a route which counts against the limit.
-struct Limited;
-
-const REFUSALS: [(u16, &str); 4] = [
-    (401, "No key where one is demanded, or one that does not work."),
-    (403, "The key lacks the scope `research`."),
-    (500, "The store failed."),
-    (503, "The store is busy; try again."),
-];
-
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refusals("ResearchBody", &REFUSALS)
-    }
-}
-
-impl IntoResponses for Limited {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut responses = Refusals::responses();
-        responses.extend(refusals("ResearchBody", &[(429, "The key has used up its requests.")]));
-        responses
-    }
 }

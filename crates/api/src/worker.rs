@@ -8,23 +8,17 @@ mod field;
 mod finish;
 mod lease;
 mod outcome;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    http::{
-        body, edge,
-        error::{ApiError, ErrorBody},
-    },
-    openapi::refusal::refusals,
+use crate::http::{
+    body, edge,
+    error::{ApiError, ErrorBody},
 };
 use actix_web::{HttpRequest, web};
-use std::collections::BTreeMap;
 use taskgate_domain::id::TaskId;
-use utoipa::{
-    IntoResponses, OpenApi,
-    openapi::{RefOr, response::Response},
-};
+use utoipa::{IntoParams, OpenApi};
 
 /// The longest body of a report on one task, in bytes.
 const REPORT_LIMIT: usize = 16 * body::LIMIT;
@@ -61,45 +55,21 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         finish::fail,
         finish::finish
     ),
-    components(schemas(ErrorBody))
+    components(schemas(ErrorBody<'static>))
 )]
 struct Document;
+
+/// The path parameter of the calls about one task, for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes what `task_id` reads")]
+struct TaskPath {
+    /// The task's id.
+    #[param(pattern = "^task_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    id: String,
+}
 
 /// The task that the path names.
 fn task_id(request: &HttpRequest) -> Result<TaskId, ApiError> {
     Ok(edge::path_parameter(request, "id").parse::<TaskId>()?)
-}
-
-/// The refusals that every call has.
-struct Refusals;
-
-/// [`Refusals`], and those of a call that reports on one task.
-struct ReportRefusals;
-
-const REFUSALS: [(u16, &str); 6] = [
-    (400, "The request breaks a rule; the sentence says which."),
-    (401, "No key, or one that does not work."),
-    (403, "The key lacks the scope `worker`."),
-    (413, "The body is too long."),
-    (500, "The store failed; repeat the request."),
-    (503, "The store is busy; try again."),
-];
-
-const REPORT_REFUSALS: [(u16, &str); 2] = [
-    (404, "Task not found."),
-    (409, "`lease_lost`: the task is no longer the worker's, and nothing was stored."),
-];
-
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        refusals("ErrorBody", &REFUSALS)
-    }
-}
-
-impl IntoResponses for ReportRefusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let mut responses = Refusals::responses();
-        responses.extend(refusals("ErrorBody", &REPORT_REFUSALS));
-        responses
-    }
 }

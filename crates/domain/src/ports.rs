@@ -86,8 +86,10 @@ pub trait TaskQueue: Send + Sync {
     /// of the reports.
     ///
     /// A report that was accepted before is accepted again and changes
-    /// nothing, as long as the task still is where that report put it. A
-    /// completed task's progress is set to its total, if that is known.
+    /// nothing, though its delay may differ. A store may forget it, and refuse
+    /// the repetition, once the task has moved on from where it was put.
+    ///
+    /// A completed task's progress is set to its total, if that is known.
     ///
     /// # Errors
     /// In the answers [`ReportError::NotFound`] and

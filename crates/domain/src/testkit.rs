@@ -4,15 +4,21 @@
 //! promises, and [`model`] compares a store with a model of it over random
 //! sequences of calls. An adapter's test file names a factory of fresh stores:
 //!
-//! ```ignore
-//! struct Fresh;
+//! ```
+//! use taskgate_domain::testkit::{Ports, StoreFactory};
+//!
+//! struct EmptyDatabases;
 //!
 //! #[async_trait::async_trait]
-//! impl StoreFactory for Fresh {
-//!     async fn fresh(&self) -> Ports { … }
+//! impl StoreFactory for EmptyDatabases {
+//!     async fn fresh(&self) -> Ports {
+//!         connect_to_an_empty_database().await
+//!     }
 //! }
 //!
-//! taskgate_domain::contract_suite!(Fresh);
+//! taskgate_domain::contract_suite!(EmptyDatabases);
+//! # async fn connect_to_an_empty_database() -> Ports { unreachable!("nothing runs here") }
+//! # fn main() {}
 //! ```
 //!
 //! The adapter's crate needs tokio with `macros` and `rt-multi-thread` among

@@ -6,10 +6,10 @@ use crate::{
     error::DbError,
     pool::establish,
     sqlite,
-    url::{Backend, DatabaseUrl},
+    url::{self, DatabaseUrl},
 };
 use diesel::{
-    PgConnection, QueryResult, SqliteConnection, connection::SimpleConnection,
+    PgConnection, QueryResult, SqliteConnection, backend::Backend, connection::SimpleConnection,
     migration::MigrationSource, sqlite::Sqlite,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -23,7 +23,7 @@ pub enum MigrationError {
     /// The store could not be opened or locked.
     #[error("the store could not be opened for migration")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A migration failed; those before it stand.
+    /// A migration failed and was rolled back.
     #[error("a migration failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -64,19 +64,19 @@ enum Task {
 fn run(url: &DatabaseUrl, task: Task) -> Result<Vec<String>, MigrationError> {
     match url.backend() {
         // Asking must not make the file.
-        Backend::Sqlite(path) if matches!(task, Task::Pending) && !path.exists() => {
+        url::Backend::Sqlite(path) if matches!(task, Task::Pending) && !path.exists() => {
             MigrationSource::<Sqlite>::migrations(&SQLITE)
                 .map(|all| all.iter().map(|one| one.name().to_string()).collect())
                 .map_err(MigrationError::Failed)
         }
-        Backend::Sqlite(path) => {
+        url::Backend::Sqlite(path) => {
             let mut connection = sqlite::connect(path).map_err(store)?;
             // The whole run is one transaction, which is the lock.
             connection.immediate_transaction(|connection: &mut SqliteConnection| {
                 perform(connection, SQLITE, task)
             })
         }
-        Backend::Postgres(url) => {
+        url::Backend::Postgres(url) => {
             let mut connection: PgConnection = establish(url).map_err(store)?;
             // Held until the connection closes, however this function returns.
             lock(&mut connection).map_err(|error| store(error.into()))?;
@@ -90,7 +90,7 @@ fn lock(connection: &mut PgConnection) -> QueryResult<()> {
     connection.batch_execute("SELECT pg_advisory_lock(8386110886273709157)")
 }
 
-fn perform<DB: diesel::backend::Backend, C: MigrationHarness<DB>>(
+fn perform<DB: Backend, C: MigrationHarness<DB>>(
     connection: &mut C,
     source: EmbeddedMigrations,
     task: Task,
@@ -98,18 +98,25 @@ fn perform<DB: diesel::backend::Backend, C: MigrationHarness<DB>>(
 where
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let names = match task {
-        Task::Apply => connection.run_pending_migrations(source).map(|done| names(done.iter())),
-        Task::Pending => connection
-            .pending_migrations(source)
-            .map(|all| names(all.iter().map(|one| one.name().version()))),
-        Task::Revert => connection.revert_all_migrations(source).map(|done| names(done.iter())),
-    };
-    names.map_err(MigrationError::Failed)
-}
-
-fn names(all: impl Iterator<Item = impl ToString>) -> Vec<String> {
-    all.map(|one| one.to_string()).collect()
+    let all = source.migrations().map_err(MigrationError::Failed)?;
+    let applied = connection.applied_migrations().map_err(MigrationError::Failed)?;
+    // Their versions are dates, so their names sort by age.
+    let mut all: Vec<_> = all.into_iter().map(|one| (one.name().to_string(), one)).collect();
+    all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let reverting = matches!(task, Task::Revert);
+    all.retain(|(_, one)| applied.contains(&one.name().version()) == reverting);
+    if reverting {
+        all.reverse();
+    }
+    for (_, one) in &all {
+        match task {
+            Task::Apply => connection.run_migration(one).map(|_| ()),
+            Task::Revert => connection.revert_migration(one).map(|_| ()),
+            Task::Pending => Ok(()),
+        }
+        .map_err(MigrationError::Failed)?;
+    }
+    Ok(all.into_iter().map(|(name, _)| name).collect())
 }
 
 fn store(error: DbError) -> MigrationError {

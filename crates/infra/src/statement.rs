@@ -38,6 +38,19 @@ impl<'a, B> Sql<'a, B> {
         let binds = Bind { before: self.binds, value, sql_type: PhantomData };
         Sql { text: self.text, binds }
     }
+
+    /// Puts each of `values` in the place of one `?`.
+    pub(crate) fn bind_all<ST, V>(self, values: Vec<V>) -> Sql<'a, BindAll<B, ST, V>> {
+        let binds = BindAll { before: self.binds, values, sql_type: PhantomData };
+        Sql { text: self.text, binds }
+    }
+}
+
+/// Several bound values of one type and those before them.
+pub(crate) struct BindAll<B, ST, V> {
+    before: B,
+    values: Vec<V>,
+    sql_type: PhantomData<ST>,
 }
 
 /// Values that go between the pieces of a text.
@@ -69,6 +82,25 @@ where
         self.before.walk(text, out)?;
         out.push_sql(text.next().unwrap_or_default());
         out.push_bind_param::<ST, V>(&self.value)
+    }
+}
+
+impl<DB, B, ST, V> Binds<DB> for BindAll<B, ST, V>
+where
+    DB: Backend + HasSqlType<ST>,
+    B: Binds<DB>,
+    V: ToSql<ST, DB>,
+{
+    fn walk<'b>(
+        &'b self,
+        text: &mut Split<'b, char>,
+        out: &mut AstPass<'_, 'b, DB>,
+    ) -> QueryResult<()> {
+        self.before.walk(text, out)?;
+        self.values.iter().try_for_each(|value| {
+            out.push_sql(text.next().unwrap_or_default());
+            out.push_bind_param::<ST, V>(value)
+        })
     }
 }
 

@@ -106,8 +106,8 @@ impl Config {
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Failure> {
         let mut merged = Figment::from(Layer::new(Origin::Default, DEFAULTS));
-        let file = flags.config();
-        if let Some(path) = file.or_else(|| environment("TASKGATE_CONFIG").map(PathBuf::from)) {
+        let named = environment("TASKGATE_CONFIG").filter(|path| !path.is_empty());
+        if let Some(path) = flags.config().or_else(|| named.map(PathBuf::from)) {
             merged = merged.merge(Layer::read_file(&path)?);
         }
         let merged = merged

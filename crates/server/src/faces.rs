@@ -115,9 +115,14 @@ pub(crate) struct Faces {
 }
 
 impl Faces {
-    /// Waits for a server to end, which none does unless it fails.
-    pub(crate) async fn failed(&mut self) {
-        self.servers.join_next().await;
+    /// Waits for a server to end, which none does unless it fails, and tells
+    /// why.
+    pub(crate) async fn failed(&mut self) -> String {
+        match self.servers.join_next().await {
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(error)) => error.to_string(),
+            Some(Ok(Ok(()))) | None => "it was stopped".to_owned(),
+        }
     }
 
     /// Stops accepting, and waits for the requests that run.
@@ -128,23 +133,4 @@ impl Faces {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{listen, refusal};
-    use taskgate_api::Face;
-
-    #[tokio::test]
-    async fn port_0_is_any_free_port() {
-        let (_listener, address) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        assert_ne!(address.port(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_refused_in_words() {
-        let (_listener, taken) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
-        let error = listen(&[taken]).unwrap_err();
-        assert_eq!(
-            refusal(Face::Worker, "localhost:1", &error).to_string(),
-            "cannot listen on localhost:1 for the worker face: another program listens there"
-        );
-    }
-}
+mod tests;

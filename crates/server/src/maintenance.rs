@@ -11,8 +11,9 @@ const REAP_EVERY: Duration = Duration::from_secs(1);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// How much one look takes, so that no transaction is long.
 const BATCH: u16 = 500;
-/// The longest pause after repeated failures.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest pause after repeated failures, which is also how late expired
+/// leases are noticed once the store is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Looks after the store until `stop` says so. A failure is logged when it
 /// begins and when it ends, and slows the looks down in between.
@@ -101,8 +102,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_is_down_is_asked_ever_more_rarely() {
         let mut store = MockMaintenance::new();
-        // After 0, 2, 6, 14, 30, 60, 90, 120 … 300 seconds.
+        // After 0, 2, 6, 14, 22, 30 … 94 seconds.
         store.expect_reap().times(14).returning(|_| Err(StoreError::failed("down")));
-        run_for(301, store).await;
+        run_for(95, store).await;
     }
 }

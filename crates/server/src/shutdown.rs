@@ -53,8 +53,8 @@ pub(crate) async fn supervise(
 ) -> ExitCode {
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, "stopping"),
-        () = faces.failed() => {
-            tracing::error!("a server has ended by itself");
+        error = faces.failed() => {
+            tracing::error!(error, "a face has ended by itself");
             return ExitCode::FAILURE;
         }
     }

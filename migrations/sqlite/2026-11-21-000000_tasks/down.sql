@@ -1,1 +1,10 @@
-SELECT 1;
+DROP TABLE task_counts;
+DROP TABLE idempotency_keys;
+DROP TABLE task_events;
+DROP TABLE finished_tasks;
+DROP TABLE live_tasks;
+DROP TABLE tasks;
+DROP TABLE sessions;
+DROP TABLE api_keys;
+DROP TABLE users;
+DROP TABLE tenants;

@@ -1,12 +1,13 @@
 //! `POST /api/v1/tasks`: new tasks.
 
-use super::{Envelope, Limited, access, charge, detail, reply, view::TaskDetail};
+use super::{
+    Envelope, access, count, detail,
+    refusals::{BadBody, Limited, Missing, Refused},
+    reply,
+    view::{TaskDetail, task_types},
+};
 use crate::{
-    http::{
-        auth::Caller,
-        body,
-        error::{ApiError, ResearchBody},
-    },
+    http::{auth::Caller, body, error::ApiError},
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -36,10 +37,7 @@ use utoipa::ToSchema;
     responses(
         (status = 201, description = "The task was created.", body = Envelope<TaskDetail>),
         (status = 200, description = "A task with this `unique_key` has not ended yet.", body = Envelope<TaskDetail>),
-        (status = 400, description = "The body breaks a rule.", body = ResearchBody),
-        (status = 404, description = "Project not found.", body = ResearchBody),
-        (status = 413, description = "The body is longer than 1 MiB.", body = ResearchBody),
-        Limited,
+        Refused, Missing, BadBody, Limited,
     ),
 )]
 pub(super) async fn create(
@@ -50,7 +48,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let body = body::read(&request, payload, body::LIMIT).await?;
     let (work, options) = body::json::<CreateTask>(&body)?.into_domain()?;
-    charge(&state, &caller, &request)?;
+    count(&state, &caller, &request)?;
     if !access(&caller).sees_project(work.project) {
         return Err(ApiError::NotFound("Project not found"));
     }
@@ -75,7 +73,8 @@ pub(super) struct CreateTask {
     /// The project that the task will belong to.
     #[schema(minimum = 1)]
     project_id: i64,
-    /// search, dedup, crawl, ocr, index or keyword_expand.
+    /// The job.
+    #[schema(schema_with = task_types)]
     task_type: String,
     /// What the task's worker is given, kept as written.
     #[schema(value_type = Object)]
@@ -98,7 +97,7 @@ pub(super) struct CreateTask {
     timeout_seconds: Option<i64>,
     /// While a task of the project with this key has not ended, creating
     /// another one finds that task instead. No control characters.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     unique_key: Option<String>,
 }
 

@@ -1,15 +1,13 @@
 //! `GET /api/v1/tasks`: lists.
 
 use super::{
-    Envelope, Limited, charge, reply,
+    Envelope, count,
+    refusals::{Limited, Refused},
+    reply,
     view::{Status, TaskItem, TaskPageView},
 };
 use crate::{
-    http::{
-        auth::Caller,
-        error::{ApiError, ResearchBody},
-        query::Query,
-    },
+    http::{auth::Caller, error::ApiError, query::Query},
     server::State,
 };
 use actix_web::{
@@ -35,14 +33,13 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
         ("project_id" = Option<i64>, Query, minimum = 1, description = "Only the tasks of this project."),
         ("status" = Option<Status>, Query, description = "Only the tasks that are shown with this status."),
         ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "How many tasks at most; 50 by default. Not together with `page` or `page_size`."),
-        ("page" = Option<i64>, Query, minimum = 1, description = "Which page; 1 by default."),
+        ("page" = Option<i64>, Query, minimum = 1, maximum = 18_446_744_073_709_551_i64, description = "Which page; 1 by default."),
         ("page_size" = Option<i64>, Query, minimum = 1, maximum = 500, description = "How many tasks a page has at most; 50 by default."),
     ),
     responses(
         (status = 200, description = "The tasks.", body = inline(ListData),
             headers(("X-Total-Count" = i64, description = "How many tasks the whole list has; only without pages."))),
-        (status = 400, description = "A parameter breaks its rule.", body = ResearchBody),
-        Limited,
+        Refused, Limited,
     ),
 )]
 pub(super) async fn list(
@@ -51,7 +48,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = read_list(request.query_string())?;
-    charge(&state, &caller, &request)?;
+    count(&state, &caller, &request)?;
     let Caller(principal) = caller;
     let found = state
         .services

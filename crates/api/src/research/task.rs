@@ -1,15 +1,13 @@
 //! `GET /api/v1/tasks/{id}` and `POST /api/v1/tasks/{id}/cancel`: one task.
 
 use super::{
-    Done, Envelope, Limited, Refusals, access, charge, detail, reply,
+    Done, Envelope, access, count, detail,
+    refusals::{Limited, Missing, Refused},
+    reply,
     view::{Status, TaskDetail},
 };
 use crate::{
-    http::{
-        auth::Caller,
-        edge,
-        error::{ApiError, ResearchBody},
-    },
+    http::{auth::Caller, edge, error::ApiError},
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -22,9 +20,7 @@ use taskgate_domain::{id::TaskNumber, query::TaskKey, task::status::TaskStatus};
     params(("id" = i64, Path, minimum = 1, description = "Task ID.")),
     responses(
         (status = 200, description = "The task.", body = Envelope<TaskDetail>),
-        (status = 400, description = "The id is not a positive integer.", body = ResearchBody),
-        (status = 404, description = "Task not found.", body = ResearchBody),
-        Refusals,
+        Refused, Missing,
     ),
 )]
 pub(super) async fn get(
@@ -43,15 +39,15 @@ pub(super) async fn get(
 }
 
 /// Cancels a task that has not ended.
+///
+/// A task that has ended cannot be cancelled: 400.
 #[utoipa::path(
     post, path = "/api/v1/tasks/{id}/cancel", tag = "tasks",
     security((), ("api_key" = []), ("bearer" = [])),
     params(("id" = i64, Path, minimum = 1, description = "Task ID.")),
     responses(
         (status = 200, description = "The task is cancelled.", body = Done),
-        (status = 400, description = "The task has already ended, or the id is not a positive integer.", body = ResearchBody),
-        (status = 404, description = "Task not found.", body = ResearchBody),
-        Limited,
+        Refused, Missing, Limited,
     ),
 )]
 pub(super) async fn cancel(
@@ -60,7 +56,7 @@ pub(super) async fn cancel(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let key = task_key(&request)?;
-    charge(&state, &caller, &request)?;
+    count(&state, &caller, &request)?;
     let cancellation = state
         .services
         .tasks

@@ -1,6 +1,7 @@
 //! Tasks as this face shows them (research specification, `TaskSchema` and
 //! `TaskDetailSchema`).
 
+use crate::openapi::one_of;
 use chrono::{DateTime, Timelike, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -11,10 +12,10 @@ use taskgate_domain::{
     task::{
         Subject, Task, TaskState, TaskSummary,
         status::{FinalStatus, TaskStatus},
-        work::Work,
+        work::{TaskType, Work},
     },
 };
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi};
 
 /// The five statuses of this face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -91,6 +92,11 @@ impl Serialize for Timestamp {
     }
 }
 
+/// How the types of task are spelt.
+pub(super) fn task_types() -> openapi::Object {
+    one_of(TaskType::ALL.map(TaskType::as_str))
+}
+
 /// A task in a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = TaskSchema)]
@@ -101,7 +107,8 @@ pub(super) struct TaskItem {
     /// The project that the task belongs to.
     #[schema(minimum = 1)]
     project_id: i64,
-    /// search, dedup, crawl, ocr, index or keyword_expand.
+    /// The job.
+    #[schema(schema_with = task_types)]
     task_type: &'static str,
     status: Status,
     /// Steps done.
@@ -168,7 +175,8 @@ pub(super) struct TaskDetail {
     /// The project that the task belongs to.
     #[schema(minimum = 1)]
     project_id: i64,
-    /// search, dedup, crawl, ocr, index or keyword_expand.
+    /// The job.
+    #[schema(schema_with = task_types)]
     task_type: &'static str,
     status: Status,
     /// Steps done.

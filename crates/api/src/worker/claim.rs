@@ -1,8 +1,9 @@
 //! `POST /api/v1/worker/claim`: tasks for a worker.
 
-use super::{Refusals, field};
+use super::{field, refusals::Refused};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
+    openapi::one_of,
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -12,15 +13,15 @@ use taskgate_domain::{
     error::InvalidValue,
     json::JsonObject,
     queue::{ClaimRequest, ClaimedTask, WorkerId},
-    task::work::{Kind, Work},
+    task::work::{Kind, Mode, Work},
 };
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi};
 
 /// Leases tasks to a worker, and waits for a first one if none is due.
 #[utoipa::path(
     post, path = "/api/v1/worker/claim", tag = "worker",
     request_body = Claim,
-    responses((status = 200, description = "The tasks.", body = Claimed), Refusals),
+    responses((status = 200, description = "The tasks.", body = Claimed), Refused),
 )]
 pub(super) async fn claim(
     state: web::Data<State>,
@@ -38,15 +39,28 @@ pub(super) async fn claim(
     Ok(HttpResponse::Ok().json(Claimed::from(tasks)))
 }
 
+/// How the kinds of task are spelt.
+fn kinds() -> openapi::Object {
+    one_of(Kind::ALL.map(Kind::as_str))
+}
+
+fn kind_list() -> openapi::Array {
+    openapi::ArrayBuilder::new().items(kinds()).min_items(Some(1)).build()
+}
+
+/// How the modes of an agent task are spelt.
+fn modes() -> openapi::Object {
+    one_of(Mode::ALL.map(Mode::as_str))
+}
+
 /// A worker's wish for tasks.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Claim {
     /// The worker's name, for people to see. No control characters.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     worker_id: String,
-    /// What the worker can do: agent, search, dedup, crawl, ocr, index,
-    /// keyword_expand. Nothing else is given to it.
-    #[schema(min_items = 1)]
+    /// What the worker can do; nothing else is given to it.
+    #[schema(schema_with = kind_list)]
     kinds: Vec<String>,
     /// How many tasks it takes at most; 1 by default.
     #[schema(minimum = 1, maximum = 500)]
@@ -106,7 +120,8 @@ struct ClaimedView {
     /// Its id on the research face.
     #[schema(minimum = 1)]
     number: i64,
-    /// agent, search, dedup, crawl, ocr, index or keyword_expand.
+    /// What the worker must be able to do.
+    #[schema(schema_with = kinds)]
     kind: &'static str,
     /// The claim's fencing number, to be sent with every report.
     #[schema(minimum = 1)]
@@ -130,7 +145,8 @@ enum WorkView {
     Agent {
         /// The question.
         query: String,
-        /// simple, standard, complex or supervisor.
+        /// How to go about it.
+        #[schema(schema_with = modes)]
         mode: &'static str,
         /// The session, as the client named it.
         session_id: String,

@@ -1,7 +1,11 @@
 //! Rules and forms of single fields, shared by the calls of this face.
 
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::{fmt, marker::PhantomData, time::Duration};
 use taskgate_domain::{error::InvalidValue, json::JsonObject};
 
 /// A number between two bounds, in the type that the domain wants it in.
@@ -28,4 +32,29 @@ pub(super) fn object(
     value: Option<Box<RawValue>>,
 ) -> Result<Option<JsonObject>, InvalidValue> {
     value.map(|raw| JsonObject::from_raw(name, raw)).transpose()
+}
+
+/// A struct that stands on the wire as an object, and as nothing else: serde
+/// alone would also take an array for the members in order.
+#[derive(Debug)]
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }

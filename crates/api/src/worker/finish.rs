@@ -1,8 +1,10 @@
 //! The ends of tasks: one result, one error, or a batch of both.
 
 use super::{
-    BATCH_LIMIT, REPORT_LIMIT, Refusals, ReportRefusals,
+    BATCH_LIMIT, REPORT_LIMIT, TaskPath,
+    field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure},
+    refusals::{Lost, Refused},
     task_id,
 };
 use crate::{
@@ -24,9 +26,9 @@ use utoipa::ToSchema;
 /// The same report sent twice is 200 the second time too.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/complete", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = CompleteBody,
-    responses((status = 200, description = "The task has completed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task has completed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn complete(
     state: web::Data<State>,
@@ -37,7 +39,7 @@ pub(super) async fn complete(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, completion) = body::json::<CompleteBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to complete the task", lease, completion.into_domain()?).await
+    end(&state, "Failed to complete task", lease, completion.into_domain()?).await
 }
 
 /// Ends an attempt at a task with an error. The body may have 16 MiB.
@@ -46,9 +48,9 @@ pub(super) async fn complete(
 /// has attempts left. The same report sent twice is 200 the second time too.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/fail", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = FailBody,
-    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), ReportRefusals),
+    responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), Refused, Lost),
 )]
 pub(super) async fn fail(
     state: web::Data<State>,
@@ -59,7 +61,7 @@ pub(super) async fn fail(
     let body = body::read(&request, payload, REPORT_LIMIT).await?;
     let (attempt, failure) = body::json::<FailBody>(&body)?.into_parts();
     let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to fail the task", lease, failure.into_domain()).await
+    end(&state, "Failed to record failure", lease, failure.into_domain()).await
 }
 
 async fn end(
@@ -69,8 +71,8 @@ async fn end(
     verdict: Verdict,
 ) -> Result<HttpResponse, ApiError> {
     let reported = state.services.workers.finish(vec![(lease, verdict)]).await;
-    let mut reported = reported.map_err(ApiError::store(operation))?.into_iter();
-    let status = next(&mut reported).map_err(ApiError::report(operation))?;
+    let reported = reported.map_err(ApiError::store(operation))?;
+    let status = next(&mut reported.into_iter()).map_err(ApiError::report(operation))?;
     Ok(HttpResponse::Ok().json(Ended { status: status_name(status) }))
 }
 
@@ -81,7 +83,7 @@ async fn end(
 #[utoipa::path(
     post, path = "/api/v1/worker/finish", tag = "worker",
     request_body = Batch,
-    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refusals),
+    responses((status = 200, description = "What came of each, in the same order.", body = Finished), Refused),
 )]
 pub(super) async fn finish(
     state: web::Data<State>,
@@ -95,8 +97,13 @@ pub(super) async fn finish(
         let task_id = item.task_id().to_owned();
         sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
     }
-    let reported = state.services.workers.finish(reports).await;
-    let mut reported = reported.map_err(ApiError::store(OPERATION))?.into_iter();
+    let reported = if reports.is_empty() {
+        Vec::new()
+    } else {
+        let reported = state.services.workers.finish(reports).await;
+        reported.map_err(ApiError::store(OPERATION))?
+    };
+    let mut reported = reported.into_iter();
     let items = sent.into_iter().map(|(task_id, read)| {
         let answer = match read {
             Ok(()) => next(&mut reported),
@@ -146,8 +153,8 @@ struct Ended {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Finish)]
 pub(super) struct Batch {
-    #[schema(min_items = 1, max_items = 500)]
-    items: Vec<BatchItem>,
+    #[schema(value_type = Vec<BatchItem>, min_items = 1, max_items = 500)]
+    items: Vec<Object<BatchItem>>,
 }
 
 /// The end of one task: either `complete` or `fail`.
@@ -157,10 +164,12 @@ pub(super) struct BatchItem {
     /// The task.
     task_id: String,
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
-    complete: Option<Completion>,
-    fail: Option<Failure>,
+    #[schema(value_type = Option<Completion>)]
+    complete: Option<Object<Completion>>,
+    #[schema(value_type = Option<Failure>)]
+    fail: Option<Object<Failure>>,
 }
 
 impl Batch {
@@ -173,7 +182,7 @@ impl Batch {
         if !(1..=Self::MAX).contains(&self.items.len()) {
             return Err(InvalidValue::new("items", "must have 1 to 500 elements"));
         }
-        Ok(self.items)
+        Ok(self.items.into_iter().map(|Object(item)| item).collect())
     }
 }
 
@@ -188,8 +197,8 @@ impl BatchItem {
     pub(super) fn into_domain(self) -> Result<(Lease, Verdict), InvalidValue> {
         let lease = Lease { task: self.task_id.parse()?, attempt: Attempt::new(self.attempt)? };
         let verdict = match (self.complete, self.fail) {
-            (Some(completion), None) => completion.into_domain()?,
-            (None, Some(failure)) => failure.into_domain(),
+            (Some(Object(completion)), None) => completion.into_domain()?,
+            (None, Some(Object(failure))) => failure.into_domain(),
             _ => return Err(InvalidValue::new("item", "must have either complete or fail")),
         };
         Ok((lease, verdict))

@@ -1,7 +1,12 @@
 //! What a worker reports while it holds a task: that it lives, how far it is,
 //! and what happened.
 
-use super::{REPORT_LIMIT, ReportRefusals, field, task_id};
+use super::{
+    REPORT_LIMIT, TaskPath,
+    field::{self, Object},
+    refusals::{Lost, Refused},
+    task_id,
+};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
     server::State,
@@ -24,9 +29,9 @@ use utoipa::ToSchema;
 /// After a cancel the answer is still 200, with `cancel_requested`.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = HeartbeatBody,
-    responses((status = 200, description = "The lease.", body = HeartbeatView), ReportRefusals),
+    responses((status = 200, description = "The lease.", body = HeartbeatView), Refused, Lost),
 )]
 pub(super) async fn heartbeat(
     state: web::Data<State>,
@@ -41,16 +46,16 @@ pub(super) async fn heartbeat(
         .workers
         .heartbeat(heartbeat)
         .await
-        .map_err(ApiError::report("Failed to renew the lease"))?;
+        .map_err(ApiError::report("Failed to renew lease"))?;
     Ok(HttpResponse::Ok().json(HeartbeatView::from(reply)))
 }
 
 /// Records events of a running task, all or none. The body may have 16 MiB.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = EventsBody,
-    responses((status = 200, description = "Recorded.", body = Recorded), ReportRefusals),
+    responses((status = 200, description = "Recorded.", body = Recorded), Refused, Lost),
 )]
 pub(super) async fn events(
     state: web::Data<State>,
@@ -74,7 +79,7 @@ pub(super) async fn events(
 #[schema(as = Heartbeat)]
 pub(super) struct HeartbeatBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// How long to hold the task from now; as long as the claim did by default.
     #[schema(minimum = 5, maximum = 3600)]
@@ -133,11 +138,11 @@ impl From<HeartbeatReply> for HeartbeatView {
 #[schema(as = Events)]
 pub(super) struct EventsBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// In the order in which they happened.
-    #[schema(min_items = 1, max_items = 500)]
-    events: Vec<EventBody>,
+    #[schema(value_type = Vec<EventBody>, min_items = 1, max_items = 500)]
+    events: Vec<Object<EventBody>>,
 }
 
 /// Something that happened.
@@ -146,10 +151,15 @@ pub(super) struct EventsBody {
 struct EventBody {
     /// What happened: letters, digits, `_`, `.` and `-`.
     #[serde(rename = "type")]
-    #[schema(min_length = 1, max_length = 64, example = "TOOL_INVOKED")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_.-]*$",
+        example = "TOOL_INVOKED"
+    )]
     event_type: String,
     /// Which agent of the worker tells it. No control characters.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     agent_id: Option<String>,
     /// Text for people.
     message: Option<String>,
@@ -169,7 +179,7 @@ impl EventsBody {
             return Err(InvalidValue::new("events", "must have 1 to 500 elements"));
         }
         let lease = Lease { task, attempt: Attempt::new(self.attempt)? };
-        let events = self.events.into_iter().map(EventBody::into_domain);
+        let events = self.events.into_iter().map(|Object(event)| event.into_domain());
         Ok((lease, events.collect::<Result<_, _>>()?))
     }
 }

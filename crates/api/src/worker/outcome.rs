@@ -1,6 +1,6 @@
 //! How a worker's work on a task ended, as it is reported.
 
-use super::field;
+use super::field::{self, Object};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskgate_domain::{
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[schema(as = Complete)]
 pub(super) struct CompleteBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     // The members of `Completion`, once more: serde cannot flatten a struct
     // that keeps JSON as written.
@@ -37,7 +37,8 @@ pub(super) struct CompleteBody {
     /// Who served that model.
     provider: Option<String>,
     /// Tokens and money; none by default.
-    usage: Option<UsageBody>,
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
 }
 
 impl CompleteBody {
@@ -65,7 +66,8 @@ pub(super) struct Completion {
     /// Who served that model.
     provider: Option<String>,
     /// Tokens and money; none by default.
-    usage: Option<UsageBody>,
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
 }
 
 impl Completion {
@@ -79,7 +81,11 @@ impl Completion {
             error: None,
             model: self.model_used.map(text::replace_nul),
             provider: self.provider.map(text::replace_nul),
-            usage: self.usage.map(UsageBody::into_domain).transpose()?.unwrap_or_default(),
+            usage: self
+                .usage
+                .map(|Object(usage)| usage.into_domain())
+                .transpose()?
+                .unwrap_or_default(),
         }))
     }
 }
@@ -99,6 +105,7 @@ fn result_text(raw: &RawValue) -> Result<String, InvalidValue> {
 /// A string or a JSON object.
 #[derive(ToSchema)]
 #[schema(as = Result)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "only describes the form in the OpenAPI document")]
 enum TextOrObject {
     #[schema(title = "text")]
@@ -112,7 +119,7 @@ enum TextOrObject {
 #[schema(as = Fail)]
 pub(super) struct FailBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// Why the attempt failed, for people.
     error: String,
@@ -158,7 +165,8 @@ struct UsageBody {
     #[schema(minimum = 0, maximum = 9_000_000)]
     cost_usd: Option<f64>,
     /// The share of each model.
-    models: Option<Vec<ModelBody>>,
+    #[schema(value_type = Option<Vec<ModelBody>>)]
+    models: Option<Vec<Object<ModelBody>>>,
 }
 
 /// The share of one model in a task's usage.
@@ -189,7 +197,7 @@ impl UsageBody {
             .models
             .unwrap_or_default()
             .into_iter()
-            .map(ModelBody::into_domain)
+            .map(|Object(model)| model.into_domain())
             .collect::<Result<Vec<ModelUsage>, InvalidValue>>()?;
         let cost = match self.cost_usd {
             Some(dollars) => Usd::from_dollars(dollars)?,

@@ -118,6 +118,7 @@ macro_rules! contract_suite {
                     a_repeated_completion_changes_nothing
                     a_failure_for_good_ends_the_task
                     a_failure_may_ask_for_another_attempt
+                    a_repeated_failure_may_come_with_another_delay
                     another_attempt_waits_for_its_delay
                     used_up_attempts_fail_the_task
                     another_end_after_the_end_is_refused
@@ -126,6 +127,7 @@ macro_rules! contract_suite {
                     a_report_on_an_unknown_task_is_not_found
                     a_late_report_counts_until_the_lease_is_taken_back
                     a_lost_lease_is_refused
+                    a_worker_that_used_up_the_attempts_by_silence_is_refused
                     a_batch_is_answered_in_order_each_for_itself
                     an_empty_batch_has_no_answers
                     a_full_batch_is_taken;
@@ -139,6 +141,7 @@ macro_rules! contract_suite {
                     a_repeated_cancel_gets_the_first_answer
                     of_concurrent_cancels_one_is_accepted
                     concurrent_repeated_cancels_get_one_answer
+                    of_a_cancel_and_a_claim_the_cancel_stands
                     a_cancel_is_never_overwritten
                     of_a_cancel_and_a_completion_one_wins;
                 reap:

@@ -2,6 +2,7 @@
 
 use crate::{
     error::ReportError,
+    id::UserId,
     queue::{CancelRequest, Cancellation},
     task::status::{FinalStatus, TaskStatus},
     testkit::{Ports, build},
@@ -24,7 +25,7 @@ pub async fn a_queued_task_is_cancelled(ports: &Ports) {
 }
 
 pub async fn a_task_that_waits_for_its_time_is_cancelled(ports: &Ports) {
-    let task = build::agent_task(crate::id::UserId::DEFAULT);
+    let task = build::agent_task(UserId::DEFAULT);
     let task = ports.submit(build::with(task, |o| o.with_run_after(build::in_an_hour()))).await;
     assert_eq!(ports.cancel(task.number).await, ACCEPTED);
 }
@@ -109,6 +110,19 @@ pub async fn concurrent_repeated_cancels_get_one_answer(ports: &Ports) {
         let answers = join_all((0..8).map(|_| ports.cancel_as(request.clone()))).await;
         assert!(answers.iter().all(|answer| answer.accepted), "{answers:?}");
         assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
+    }
+}
+
+pub async fn of_a_cancel_and_a_claim_the_cancel_stands(ports: &Ports) {
+    for _ in 0..20 {
+        let task = ports.submit_any().await;
+        let (claimed, cancelled) =
+            join(ports.claim(build::claim(1)), ports.cancel(task.number)).await;
+        assert_eq!(cancelled, ACCEPTED);
+        assert_eq!(ports.status(task.number).await, TaskStatus::Cancelled);
+        let types = ports.log_types(task.number).await;
+        assert_eq!(types.len(), 2 + claimed.len());
+        assert_eq!(types.last().map(String::as_str), Some("WORKFLOW_CANCELLED"));
     }
 }
 

@@ -4,7 +4,10 @@ use crate::{
     error::ReportError,
     event::{EventType, NewEvent},
     queue::{Heartbeat, Lease},
-    task::{Attempt, status::Transition},
+    task::{
+        Attempt,
+        status::{FinalStatus, Transition},
+    },
     testkit::{Ports, build},
 };
 use chrono::SubsecRound;
@@ -68,7 +71,7 @@ pub async fn every_transition_is_one_event(ports: &Ports) {
 }
 
 pub async fn a_deadline_is_one_event(ports: &Ports) {
-    let task = ports.ended(crate::task::status::FinalStatus::TimedOut).await;
+    let task = ports.ended(FinalStatus::TimedOut).await;
     assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_FAILED"]);
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     error::ReportError,
-    id::TenantId,
-    query::TaskScope,
+    id::{TenantId, UserId},
+    query::{TaskKey, TaskScope},
     queue::{ClaimedTask, Conclusion, Lease, Report},
     task::{
         Attempt, Finished, Progress, Task,
@@ -55,7 +55,7 @@ async fn finished(ports: &Ports, task: &ClaimedTask) -> Finished {
 }
 
 async fn assert_refused(ports: &Ports, lease: Lease, conclusion: Conclusion) {
-    let before = ports.tasks.find(crate::query::TaskKey::Id(lease.task)).await;
+    let before = ports.tasks.find(TaskKey::Id(lease.task)).await;
     let before: Task = before.expect("the task is read").expect("the task exists");
     let log = ports.log(before.number).await;
     let answer = ports.finish(lease, conclusion).await;
@@ -88,7 +88,7 @@ pub async fn an_outcome_reads_back_whole(ports: &Ports) {
     assert_eq!(stored.finished_at, stored.finished_at.trunc_subsecs(6));
     assert!(stored.started_at.is_some_and(|start| start <= stored.finished_at));
     assert_eq!(finished(ports, &task).await, stored, "read twice");
-    let list = ports.list(&TaskScope::User(crate::id::UserId::DEFAULT), &[]).await;
+    let list = ports.list(&TaskScope::User(UserId::DEFAULT), &[]).await;
     let shown = list.tasks[0].finished.expect("the list shows the end");
     assert_eq!(shown.at, stored.finished_at);
     assert_eq!((shown.tokens, shown.cost), (outcome.usage.tokens(), outcome.usage.cost()));
@@ -140,17 +140,17 @@ pub async fn a_research_result_that_is_no_object_is_invalid(ports: &Ports) {
 }
 
 pub async fn a_completed_task_has_done_its_total(ports: &Ports) {
-    let task = build::with(build::agent_task(crate::id::UserId::DEFAULT), |o| o.with_total(7));
+    let task = build::with(build::agent_task(UserId::DEFAULT), |o| o.with_total(7));
     ports.submit(task).await;
     let task = ports.claim_one().await;
     ports.finish(build::lease(&task), build::complete("done")).await.expect("it ends");
     assert_eq!(Ok(finished(ports, &task).await.progress), Progress::new(7, 7));
-    let list = ports.list(&TaskScope::User(crate::id::UserId::DEFAULT), &[]).await;
+    let list = ports.list(&TaskScope::User(UserId::DEFAULT), &[]).await;
     assert_eq!(Ok(list.tasks[0].progress), Progress::new(7, 7));
 }
 
 pub async fn a_failed_task_keeps_its_progress(ports: &Ports) {
-    let task = build::with(build::agent_task(crate::id::UserId::DEFAULT), |o| o.with_total(7));
+    let task = build::with(build::agent_task(UserId::DEFAULT), |o| o.with_total(7));
     ports.submit(task).await;
     let task = ports.claim_one().await;
     ports.finish(build::lease(&task), build::fail("broken")).await.expect("it ends");
@@ -183,6 +183,16 @@ pub async fn a_failure_may_ask_for_another_attempt(ports: &Ports) {
     assert_refused(ports, build::lease(&task), build::complete("late")).await;
 }
 
+pub async fn a_repeated_failure_may_come_with_another_delay(ports: &Ports) {
+    let task = ports.running().await;
+    let lease = build::lease(&task);
+    for delay in [AN_HOUR, Duration::ZERO] {
+        let status = ports.finish(lease, build::retry_after("busy", delay)).await;
+        assert_eq!(status.expect("it is accepted"), TaskStatus::Queued);
+    }
+    assert!(ports.claim(build::claim(9)).await.is_empty(), "the first delay stands");
+}
+
 pub async fn another_attempt_waits_for_its_delay(ports: &Ports) {
     let task = ports.running().await;
     let status = finish_twice(ports, &task, build::retry_after("busy", AN_HOUR)).await;
@@ -192,7 +202,7 @@ pub async fn another_attempt_waits_for_its_delay(ports: &Ports) {
 }
 
 pub async fn used_up_attempts_fail_the_task(ports: &Ports) {
-    let task = build::agent_task(crate::id::UserId::DEFAULT);
+    let task = build::agent_task(UserId::DEFAULT);
     ports.submit(build::with(task, |o| o.with_max_attempts(2))).await;
     let first = ports.claim_one().await;
     let status = finish_twice(ports, &first, build::retry_after("one", Duration::ZERO)).await;
@@ -269,6 +279,19 @@ pub async fn a_lost_lease_is_refused(ports: &Ports) {
     ports.reap().await;
     assert_refused(ports, build::lease(&task), build::complete("late")).await;
     assert_refused(ports, build::lease(&task), build::fail("late")).await;
+    let retry = build::retry_after("late", Duration::ZERO);
+    assert_refused(ports, build::lease(&task), retry).await;
+}
+
+pub async fn a_worker_that_used_up_the_attempts_by_silence_is_refused(ports: &Ports) {
+    let task = build::agent_task(UserId::DEFAULT);
+    ports.submit(build::with(task, |o| o.with_max_attempts(1))).await;
+    let task = ports.claim_lapsing().await;
+    ports.reap().await;
+    assert_refused(ports, build::lease(&task), build::complete("late")).await;
+    assert_refused(ports, build::lease(&task), build::fail("late")).await;
+    let retry = build::retry_after("late", Duration::ZERO);
+    assert_refused(ports, build::lease(&task), retry).await;
 }
 
 pub async fn a_batch_is_answered_in_order_each_for_itself(ports: &Ports) {

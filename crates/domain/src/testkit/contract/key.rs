@@ -2,7 +2,7 @@
 
 use crate::{
     id::{KeyId, TenantId, UserId},
-    key::{ApiKey, KeyGrant, KeySecret, Scope},
+    key::{ApiKey, KeyGrant, KeySecret, NewApiKey, Scope},
     testkit::{Ports, build},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -65,7 +65,7 @@ pub async fn a_key_is_found_though_it_was_looked_for_before(ports: &Ports) {
     assert_eq!(find(ports, &secret).await, None);
     let id = KeyId(Uuid::new_v4());
     let hint = secret.hint();
-    let key = crate::key::NewApiKey { id, hash: secret.hash(), hint, grant: grant(None, None) };
+    let key = NewApiKey { id, hash: secret.hash(), hint, grant: grant(None, None) };
     let key = ports.keys.create_key(key).await.expect("the key is stored");
     assert_eq!(key.principal.key, id);
     assert_eq!(find(ports, &secret).await, Some(key));

@@ -1,7 +1,7 @@
 //! Lists: order, pages, filters, totals, and whose tasks they show.
 
 use crate::{
-    id::{TenantId, UserId},
+    id::{SessionId, TenantId, UserId},
     query::{TaskQuery, TaskScope},
     queue::ClaimRequest,
     task::{
@@ -12,13 +12,14 @@ use crate::{
     testkit::{Ports, build},
 };
 use std::{collections::BTreeSet, time::Duration};
+use uuid::Uuid;
 
 fn projects(tenant: TenantId, numbers: &[i64]) -> TaskScope {
     TaskScope::Projects(tenant, numbers.iter().map(|number| build::project(*number)).collect())
 }
 
 pub async fn an_empty_store_has_empty_lists(ports: &Ports) {
-    let session = crate::id::SessionId(uuid::Uuid::new_v4());
+    let session = SessionId(Uuid::new_v4());
     for scope in [
         TaskScope::User(UserId::DEFAULT),
         TaskScope::Session(session),

@@ -5,6 +5,7 @@ use crate::{
     id::{TenantId, UserId},
     queue::Reaped,
     task::{
+        Attempt,
         outcome::Outcome,
         status::{FinalStatus, TaskStatus},
     },
@@ -42,7 +43,7 @@ pub async fn used_up_leases_fail_the_task(ports: &Ports) {
     let task = ports.task(task.number).await;
     let finished = task.finished().expect("the task has ended");
     assert_eq!(finished.status, FinalStatus::Failed);
-    assert_eq!(finished.attempt.map(crate::task::Attempt::get), Some(2));
+    assert_eq!(finished.attempt.map(Attempt::get), Some(2));
     let error = finished.outcome.error.clone().expect("it says why");
     assert!(!error.trim().is_empty());
     assert_eq!(finished.outcome, Outcome::error(error));

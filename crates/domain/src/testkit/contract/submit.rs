@@ -3,11 +3,10 @@
 use crate::{
     id::{TaskId, TenantId, UserId},
     query::TaskKey,
-    queue::ClaimedTask,
     task::{
         Owner, Task, TaskState,
         status::{FinalStatus, LiveStatus},
-        submit::{NewTask, SubmissionKind},
+        submit::{NewTask, Submission, SubmissionKind},
         work::{AgentWork, Kind, Mode, ResearchWork, TaskType, Work},
     },
     testkit::{Ports, build},
@@ -161,7 +160,7 @@ pub async fn of_concurrent_repeated_submits_one_stores(ports: &Ports) {
     assert_eq!(ports.claim(build::claim(50)).await.len(), 3);
 }
 
-fn assert_one_stored(submissions: &[crate::task::submit::Submission], otherwise: SubmissionKind) {
+fn assert_one_stored(submissions: &[Submission], otherwise: SubmissionKind) {
     let created =
         submissions.iter().filter(|submission| submission.kind == SubmissionKind::Created);
     assert_eq!(created.count(), 1, "submits that made a task");
@@ -192,8 +191,7 @@ pub async fn a_unique_key_is_free_once_its_task_has_ended(ports: &Ports) {
         let task = ports.submit(unique(TenantId::DEFAULT, 1)).await;
         assert!(!earlier.contains(&task.number));
         earlier.push(task.number);
-        let ClaimedTask { id, attempt, .. } = ports.claim_one().await;
-        let lease = crate::queue::Lease { task: id, attempt };
+        let lease = build::lease(&ports.claim_one().await);
         match end {
             FinalStatus::Completed => ports.finish(lease, build::complete("{}")).await,
             FinalStatus::Failed => ports.finish(lease, build::fail("broken")).await,

@@ -144,7 +144,8 @@ impl Checker {
             lapsing: false,
             progress: (0, task.options.total()),
             log: vec![EventType::DATA_PROCESSING.as_str().to_owned()],
-            report: None,
+            reports: Vec::new(),
+            settled: false,
             taken_from_worker: false,
             cancels: BTreeMap::new(),
         });
@@ -248,7 +249,7 @@ impl Checker {
 
     async fn cancel(&mut self, n: usize, key: Option<u8>) {
         let number = self.world.tasks[n].number;
-        let idempotency = key.map(|key| build::idempotency(&format!("{number} {key}")));
+        let idempotency = key.map(|key| build::idempotency(&format!("cancel {number} {key}")));
         let request = CancelRequest { number, reason: None, idempotency };
         let answer = self.ports.cancel_as(request).await;
         let expected = self.world.tasks[n].cancel(key);

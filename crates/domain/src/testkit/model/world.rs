@@ -39,12 +39,46 @@ pub(super) struct Entry {
     pub(super) lapsing: bool,
     pub(super) progress: (i64, i64),
     pub(super) log: Vec<String>,
-    /// The report that has put the task where it is.
-    pub(super) report: Option<(i64, Conclusion)>,
+    /// The reports that were accepted.
+    pub(super) reports: Vec<Accepted>,
+    /// Whether the task still is where the last of them put it.
+    pub(super) settled: bool,
     /// Whether a worker held the task when it was cancelled.
     pub(super) taken_from_worker: bool,
     /// The answers to idempotent cancels.
     pub(super) cancels: BTreeMap<u8, bool>,
+}
+
+/// A report that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    attempt: i64,
+    form: Form,
+    led_to: TaskStatus,
+}
+
+/// What a repetition of a report has in common with it. Its delay is not: it
+/// is drawn anew each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Complete,
+    Fail,
+    Retry,
+}
+
+impl Form {
+    const fn of(conclusion: &Conclusion) -> Self {
+        match conclusion {
+            Conclusion::Complete(_) => Self::Complete,
+            Conclusion::Fail { retry: None, .. } => Self::Fail,
+            Conclusion::Fail { retry: Some(_), .. } => Self::Retry,
+        }
+    }
+
+    /// Whether a report of this form may be taken for an accepted one.
+    fn resembles(self, accepted: &Accepted) -> bool {
+        self == accepted.form || (self != Self::Complete && accepted.led_to == TaskStatus::Failed)
+    }
 }
 
 /// What a report is to be answered with.
@@ -52,8 +86,9 @@ pub(super) struct Entry {
 pub(super) enum Answer {
     Accepted(TaskStatus),
     Lost,
-    /// The worker failed, as the task has without it: to accept that and to
-    /// refuse it are one, for nothing changes and the worker lets go.
+    /// To accept it once more with this status and to refuse it are both
+    /// right: the task has moved on since, or the accepted report was of
+    /// another form and had led to the same failure.
     Either(TaskStatus),
 }
 
@@ -109,7 +144,7 @@ impl Entry {
     fn become_through(&mut self, transition: Transition) {
         assert!(self.status.can_become(transition.target()), "the model itself is wrong");
         self.status = transition.target();
-        self.report = None;
+        self.settled = false;
         self.log.push(EventType::of(transition).as_str().to_owned());
     }
 
@@ -128,19 +163,16 @@ impl Entry {
     }
 
     pub(super) fn finish(&mut self, attempt: i64, conclusion: &Conclusion) -> Answer {
-        if self.report.as_ref().is_some_and(|(a, c)| (*a, c) == (attempt, conclusion)) {
-            return Answer::Accepted(self.status);
+        let form = Form::of(conclusion);
+        let known = self.reports.iter().find(|r| r.attempt == attempt && form.resembles(r));
+        if let Some(known) = known {
+            let last = self.reports.last().is_some_and(|last| last.attempt == attempt);
+            let exact = self.settled && last && known.form == form;
+            let answer = if exact { Answer::Accepted } else { Answer::Either };
+            return answer(known.led_to);
         }
         if !self.holds(attempt) {
-            let failed_anyhow = match conclusion {
-                Conclusion::Complete(_) => false,
-                Conclusion::Fail { retry: None, .. } => self.status == TaskStatus::Failed,
-                Conclusion::Fail { .. } => {
-                    matches!(self.status, TaskStatus::Failed | TaskStatus::Queued)
-                }
-            };
-            let either = failed_anyhow && attempt == self.attempt;
-            return if either { Answer::Either(self.status) } else { Answer::Lost };
+            return Answer::Lost;
         }
         match conclusion {
             Conclusion::Complete(_) => {
@@ -152,7 +184,8 @@ impl Entry {
             Conclusion::Fail { retry: None, .. } => self.become_through(Transition::Fail),
             Conclusion::Fail { retry: Some(delay), .. } => self.release(*delay == Duration::ZERO),
         }
-        self.report = Some((attempt, conclusion.clone()));
+        self.reports.push(Accepted { attempt, form, led_to: self.status });
+        self.settled = true;
         Answer::Accepted(self.status)
     }
 

@@ -1,0 +1,154 @@
+//! Giving tasks to workers.
+
+use super::{
+    QUEUED,
+    columns::{At, micros},
+    find,
+};
+use crate::{
+    encode::{self, Asked, kind_code, status_code, status_list},
+    error::unreadable,
+    statement::sql,
+};
+use diesel::{
+    QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
+    sql_types::{BigInt, Integer, SmallInt, Text},
+};
+use std::{cmp::Reverse, collections::HashMap};
+use taskgate_domain::{
+    event::EventType,
+    id::TaskId,
+    queue::{ClaimRequest, ClaimedTask},
+    task::{status::Transition, work::Kind},
+};
+
+/// Leases what is due now.
+pub(super) fn claim(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+) -> QueryResult<Vec<ClaimedTask>> {
+    let now = At::now();
+    admit(connection, now)?;
+    let numbers = due(connection, request, now)?;
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let numbers_json = serde_json::to_string(&numbers).map_err(unreadable)?;
+    let mut attempts = lease(connection, request, &numbers_json, now)?;
+    write_events(connection, &numbers_json, now)?;
+    let expires = now.after(request.lease).into();
+    let mut claimed = HashMap::with_capacity(numbers.len());
+    for row in find::asked(connection, &numbers_json)? {
+        let asked = Asked::from(row);
+        let task = ClaimedTask {
+            id: TaskId::from_bits(asked.id.as_u128()),
+            number: encode::number(asked.number)?,
+            attempt: attempts
+                .remove(&asked.number)
+                .map(encode::attempt)
+                .transpose()?
+                .flatten()
+                .ok_or_else(|| unreadable("a claimed task has no attempt"))?,
+            lease_expires_at: expires,
+            deadline: asked.deadline,
+            work: asked.work()?,
+        };
+        claimed.insert(task.number.get(), task);
+    }
+    Ok(numbers.iter().filter_map(|number| claimed.remove(number)).collect())
+}
+
+/// Makes those tasks claimable whose time has come.
+fn admit(connection: &mut SqliteConnection, now: At) -> QueryResult<()> {
+    sql(format!(
+        "UPDATE live_tasks SET ready = 1 WHERE status = {QUEUED} AND ready = 0 AND run_after <= ?"
+    ))
+    .bind::<BigInt, _>(now)
+    .execute(connection)?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct DueRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+    #[diesel(sql_type = SmallInt)]
+    priority: i16,
+}
+
+/// The tasks of one kind that are due, in the order of the index.
+pub(super) fn due_sql() -> String {
+    format!(
+        "SELECT number, priority FROM live_tasks
+         WHERE status = {QUEUED} AND ready = 1 AND kind = ? AND (deadline IS NULL OR deadline > ?)
+         ORDER BY priority DESC, number LIMIT ?"
+    )
+}
+
+/// The numbers of the tasks to lease, in order.
+fn due(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+    now: At,
+) -> QueryResult<Vec<i64>> {
+    let mut of_kind = |kind: &Kind| -> QueryResult<Vec<DueRow>> {
+        sql(due_sql())
+            .bind::<SmallInt, _>(kind_code(*kind))
+            .bind::<BigInt, _>(now)
+            .bind::<BigInt, _>(i64::from(request.max))
+            .load(connection)
+    };
+    let mut rows = Vec::new();
+    for kind in &request.kinds {
+        rows.extend(of_kind(kind)?);
+    }
+    rows.sort_unstable_by_key(|row| (Reverse(row.priority), row.number));
+    rows.truncate(request.max.into());
+    Ok(rows.into_iter().map(|row| row.number).collect())
+}
+
+#[derive(QueryableByName)]
+struct LeasedRow {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+    #[diesel(sql_type = Integer)]
+    attempt: i32,
+}
+
+/// Leases the tasks and tells each one's attempt.
+fn lease(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+    numbers: &str,
+    now: At,
+) -> QueryResult<HashMap<i64, i32>> {
+    let sources = status_list(Transition::Claim.sources());
+    let target = status_code(Transition::Claim.target());
+    let rows: Vec<LeasedRow> = sql(format!(
+        "UPDATE live_tasks
+         SET status = {target}, attempt = attempt + 1, reported = 0, worker = ?, lease_micros = ?,
+             lease_expires_at = ?, started_at = coalesce(started_at, ?), updated_at = ?,
+             last_seq = last_seq + 1
+         WHERE number IN (SELECT value FROM json_each(?)) AND status IN ({sources})
+         RETURNING number, attempt"
+    ))
+    .bind::<Text, _>(request.worker.as_str())
+    .bind::<BigInt, _>(micros(request.lease))
+    .bind::<BigInt, _>(now.after(request.lease))
+    .bind::<BigInt, _>(now)
+    .bind::<BigInt, _>(now)
+    .bind::<Text, _>(numbers)
+    .load(connection)?;
+    Ok(rows.into_iter().map(|row| (row.number, row.attempt)).collect())
+}
+
+fn write_events(connection: &mut SqliteConnection, numbers: &str, now: At) -> QueryResult<()> {
+    sql("INSERT INTO task_events (task, seq, type, at)
+         SELECT number, last_seq, ?, ? FROM live_tasks
+         WHERE number IN (SELECT value FROM json_each(?))")
+    .bind::<Text, _>(EventType::of(Transition::Claim).as_str())
+    .bind::<BigInt, _>(now)
+    .bind::<Text, _>(numbers)
+    .execute(connection)?;
+    Ok(())
+}
