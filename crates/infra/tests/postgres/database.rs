@@ -76,8 +76,9 @@ impl Drop for Database {
 /// migrations again. It stays for the next run with the same migrations.
 fn template() -> String {
     let mut hash = DefaultHasher::new();
-    include_str!("../../../../migrations/postgres/20260101000001_accounts/up.sql").hash(&mut hash);
-    include_str!("../../../../migrations/postgres/20260101000002_tasks/up.sql").hash(&mut hash);
+    include_str!("../../../../migrations/postgres/2026-11-21-000000_accounts/up.sql")
+        .hash(&mut hash);
+    include_str!("../../../../migrations/postgres/2026-11-21-000001_tasks/up.sql").hash(&mut hash);
     let name = format!("taskgate_template_{:016x}", hash.finish());
     let mut server = connect(&server());
     // Of several test processes one makes it.
