@@ -49,15 +49,16 @@ pub(super) struct Release<'a> {
 row! {
     MovedRow {
         number: BigInt => i64,
+        attempt: Integer => i32,
         status: SmallInt => i16,
     }
 }
 
-/// The numbers and new statuses of tasks.
-type Moved = HashMap<i64, TaskStatus>;
+/// The new statuses of tasks, by their numbers and latest claims.
+type Moved = HashMap<(i64, i32), TaskStatus>;
 
 fn moved(rows: Vec<MovedRow>) -> QueryResult<Moved> {
-    rows.into_iter().map(|row| Ok((row.number, status(row.status)?))).collect()
+    rows.into_iter().map(|row| Ok(((row.number, row.attempt), status(row.status)?))).collect()
 }
 
 /// Adds to the counts of both scopes of each row of `$changed`, which went
@@ -112,7 +113,7 @@ const END: &str = concat!(
         SELECT number, seq, event_type, message FROM ended
     ), counted AS (",
     count_moves!("ended"),
-    ") SELECT number, status FROM ended"
+    ") SELECT number, attempt, status FROM ended"
 );
 
 /// Ends tasks that may be ended so, and returns those that were.
@@ -172,13 +173,13 @@ const RELEASE: &str = concat!(
             worker = NULL, lease_expires_at = NULL, lease_micros = NULL,
             last_seq = l.last_seq + 1, updated_at = now()
         FROM held h WHERE l.task_number = h.number
-        RETURNING h.number, l.owner_id, l.group_id, h.old_status, l.status, l.last_seq, h.message
+        RETURNING h.number, l.attempt, l.owner_id, l.group_id, h.old_status, l.status, l.last_seq, h.message
     ), event AS (
         INSERT INTO task_events (task_number, seq, type, message)
         SELECT number, last_seq, ?, message FROM released
     ), counted AS (",
     count_moves!("released"),
-    ") SELECT number, status FROM released"
+    ") SELECT number, attempt, status FROM released"
 );
 
 /// Puts tasks back into the queue that may be, and returns those that were.

@@ -192,7 +192,7 @@ pub(super) fn finish(
             Err(error) => {
                 refused.insert(at, error);
             }
-            Ok(_) if !first.insert(report.lease.task) => {}
+            Ok(_) if !first.insert(report.lease) => {}
             Ok(Move::End(end)) => ends.push(end),
             Ok(Move::Release(release)) => releases.push(release),
         }
@@ -204,7 +204,9 @@ pub(super) fn finish(
         .enumerate()
         .map(|(at, report)| match refused.remove(&at) {
             Some(error) => Some(Err(error)),
-            None => facts(report).and_then(|facts| moved.remove(&facts.number)).map(Ok),
+            None => facts(report)
+                .and_then(|facts| moved.remove(&(facts.number, report.lease.attempt.get())))
+                .map(Ok),
         })
         .collect();
     repeat(connection, reports, &mut answers)?;
