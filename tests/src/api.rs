@@ -132,9 +132,14 @@ impl Api {
         self.get(&format!("/api/v1/tasks/{id}")).await.expect(200)
     }
 
-    /// Submits a job to the research face and returns its number.
+    /// Submits a job to the research face and returns its number; without
+    /// `params` it has none.
     pub async fn submit_job(&self, body: &Value) -> i64 {
-        let answer = self.post("/api/v1/tasks", body).await;
+        let mut body = body.clone();
+        if body.get("params").is_none() {
+            body["params"] = serde_json::json!({});
+        }
+        let answer = self.post("/api/v1/tasks", &body).await;
         assert!((200..300).contains(&answer.status), "{answer:?}");
         answer.json()["data"]["id"].as_i64().expect("a task number")
     }

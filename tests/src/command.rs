@@ -27,11 +27,11 @@ pub fn taskgate(store: &Store, args: &[&str]) -> CommandRun {
     }
 }
 
-/// Makes an API key with `taskgate keys create` and these further arguments.
+/// Makes an API key with `taskgate keys create` and these arguments; its name
+/// is `test` unless they say another.
 pub fn create_key(store: &Store, args: &[&str]) -> String {
-    let mut all = vec!["keys", "create", "--name", "test"];
-    all.extend(args);
-    let run = taskgate(store, &all);
+    let name: &[&str] = if args.contains(&"--name") { &[] } else { &["--name", "test"] };
+    let run = taskgate(store, &[&["keys", "create"], name, args].concat());
     assert_eq!(run.code, 0, "{}", run.stderr);
     run.stdout.trim().to_owned()
 }

@@ -21,6 +21,7 @@
 
 mod api;
 mod client;
+mod cluster;
 mod command;
 mod proxy;
 mod raw;
@@ -31,6 +32,7 @@ mod worker;
 
 pub use api::{Answer, Api, DEV_KEY};
 pub use client::{ClientRun, ScriptedWorker, run_client};
+pub use cluster::Cluster;
 pub use command::{CommandRun, create_key, taskgate, terminate};
 pub use proxy::Proxy;
 pub use raw::{RawAnswer, Socket};

@@ -35,15 +35,28 @@ impl Socket {
         self.0.write_all(bytes).is_ok()
     }
 
-    /// Reads until the server closes the connection.
-    pub fn read_to_end(&mut self) -> RawAnswer {
-        let mut bytes = Vec::new();
-        // A reset after the answer, when not all of a body was read, is fine.
-        let _ = self.0.read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        RawAnswer { status, head: head.to_owned(), body: body.to_owned() }
+    /// Waits for `100 Continue`, by which a server says that it has read a
+    /// header with `Expect: 100-continue`.
+    pub fn read_continue(&mut self) {
+        let mut answer = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        self.0.read_exact(&mut answer).expect("an answer to the header");
+        assert!(answer.starts_with(b"HTTP/1.1 100 "), "{}", String::from_utf8_lossy(&answer));
+    }
+
+    /// Reads one answer, to the end of its body or of the connection.
+    pub fn read_answer(&mut self) -> RawAnswer {
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 16_384]);
+        loop {
+            let answer = RawAnswer::parse(&bytes);
+            if answer.is_whole() {
+                return answer;
+            }
+            // A reset ends the connection too: the server has hung up.
+            match self.0.read(&mut buffer) {
+                Ok(length) if length > 0 => bytes.extend_from_slice(&buffer[..length]),
+                _ => return answer,
+            }
+        }
     }
 
     /// Sends one request with `Connection: close` and reads the answer.
@@ -62,6 +75,22 @@ impl Socket {
         bytes.extend_from_slice(body);
         let mut socket = Self::connect(address);
         socket.write(&bytes);
-        socket.read_to_end()
+        socket.read_answer()
+    }
+}
+
+impl RawAnswer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// Whether the body is as long as it was announced to be.
+    fn is_whole(&self) -> bool {
+        let head = self.head.to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        length.and_then(|length| length.parse().ok()) == Some(self.body.len())
     }
 }

@@ -1,7 +1,7 @@
 //! A store that belongs to one test.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::{SystemTime, UNIX_EPOCH},
@@ -30,7 +30,12 @@ impl Store {
         let admin = std::env::var("TASKGATE_TEST_POSTGRES").unwrap_or_else(|_| {
             panic!("TASKGATE_TEST_POSTGRES is not set: run scripts/test, which starts PostgreSQL")
         });
-        let name = unique_name();
+        Self::postgres_in(&admin)
+    }
+
+    /// An empty database in the cluster of this superuser's URL.
+    pub fn postgres_in(admin: &str) -> Self {
+        let (admin, name) = (admin.to_owned(), unique_name());
         psql(&admin, &format!("CREATE DATABASE {name}"));
         Self { directory: temporary_directory(), postgres: Some(Postgres { admin, name }) }
     }
@@ -38,7 +43,7 @@ impl Store {
     /// What `--database-url` takes.
     pub fn url(&self) -> String {
         match &self.postgres {
-            None => format!("sqlite://{}", self.directory.path().join("taskgate.db").display()),
+            None => format!("sqlite://{}", self.file().display()),
             Some(postgres) => with_database(&postgres.admin, &postgres.name),
         }
     }
@@ -60,9 +65,18 @@ impl Store {
         address.to_owned()
     }
 
-    /// Runs one statement on the store's PostgreSQL database.
-    pub fn execute(&self, sql: &str) -> String {
-        psql(&self.url(), sql)
+    /// Lets the deadline of every live task have passed. No face can set one
+    /// for an agent task.
+    pub fn pass_deadlines(&self) {
+        const SQL: &str = "UPDATE live_tasks SET deadline = updated_at";
+        match &self.postgres {
+            Some(_) => psql(&self.url(), SQL),
+            None => run("sqlite3", &[&self.file().display().to_string(), SQL]),
+        };
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("taskgate.db")
     }
 
     /// A directory for the test's files.
@@ -105,11 +119,14 @@ fn with_database(admin: &str, name: &str) -> String {
     format!("postgres://{server}/{name}{query}")
 }
 
-fn psql(url: &str, sql: &str) -> String {
-    let output = Command::new("psql")
-        .args([url, "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", sql])
+fn psql(url: &str, sql: &str) {
+    run("psql", &[url, "--no-psqlrc", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]);
+}
+
+fn run(program: &str, args: &[&str]) {
+    let output = Command::new(program)
+        .args(args)
         .output()
-        .expect("psql can be started");
-    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        .unwrap_or_else(|error| panic!("{program}: {error}: run scripts/test"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -12,7 +12,10 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-use crate::http::edge;
+use crate::http::{
+    edge,
+    error::{ErrorBody, RateLimitBody},
+};
 use actix_web::web;
 use utoipa::OpenApi;
 
@@ -41,5 +44,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list::list, submit::submit, status::status, cancel::cancel))]
+#[openapi(
+    paths(list::list, submit::submit, status::status, cancel::cancel),
+    components(schemas(ErrorBody<'static>, RateLimitBody<'static>)),
+)]
 struct Document;

@@ -139,6 +139,18 @@ impl RateLimiter {
     }
 }
 
+#[cfg(test)]
+impl RateLimiter {
+    /// Uses up a key's minute, so that it stays used up for some seconds.
+    pub(crate) fn use_up(&self, key: KeyId) {
+        let mut logs = self.0.lock().unwrap();
+        let start = Instant::now() + Duration::from_secs(10);
+        for i in 0..100 {
+            assert!(logs.admit(key, start + SECOND.length * i / 20).1.is_ok());
+        }
+    }
+}
+
 impl Logs {
     fn admit(&mut self, key: KeyId, now: Instant) -> (Quota, Result<(), Refusal>) {
         if self.by_key.len() >= self.sweep_at && !self.by_key.contains_key(&key) {

@@ -34,19 +34,23 @@ pub(crate) struct Mocks {
 pub(crate) const KEY: &str = "sk_test_123456";
 
 impl Mocks {
-    /// The state of a face over these ports.
-    pub(crate) fn state(self, face: Face) -> web::Data<State> {
+    /// The use cases over these ports.
+    pub(crate) fn services(self) -> Services {
         let keys = Keys::new(Arc::new(self.keys), Arc::new(SystemClock))
             .with_built_in(&KeySecret::new(KEY));
-        let services = Services {
+        Services {
             tasks: Arc::new(Tasks::new(Arc::new(self.tasks), Arc::new(self.sessions))),
             workers: Arc::new(Workers::new(Arc::new(self.queue))),
             keys: Arc::new(keys),
             maintenance: Arc::new(self.maintenance),
             version: "0.0.0-test",
             research_keys: self.research_keys,
-        };
-        web::Data::new(State::new(face, services, BODY_DEADLINE))
+        }
+    }
+
+    /// The state of a face over these ports.
+    pub(crate) fn state(self, face: Face) -> web::Data<State> {
+        web::Data::new(State::new(face, self.services(), BODY_DEADLINE))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::http::{
 };
 use actix_web::{HttpRequest, web};
 use taskgate_domain::id::TaskId;
-use utoipa::OpenApi;
+use utoipa::{IntoParams, OpenApi};
 
 /// The longest body of a report on one task, in bytes.
 const REPORT_LIMIT: usize = 16 * body::LIMIT;
@@ -58,6 +58,16 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     components(schemas(ErrorBody<'static>))
 )]
 struct Document;
+
+/// The path parameter of the calls about one task, for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes what `task_id` reads")]
+struct TaskPath {
+    /// The task's id.
+    #[param(pattern = "^task_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+    id: String,
+}
 
 /// The task that the path names.
 fn task_id(request: &HttpRequest) -> Result<TaskId, ApiError> {

@@ -11,7 +11,7 @@
 //! # drop(store); Ok(()) }
 //! ```
 
-#![allow(dead_code)]
+mod cache;
 mod encode;
 mod error;
 pub mod migrations;
@@ -23,6 +23,7 @@ mod wake;
 
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
+use cache::{CachedKeys, CachedTasks};
 use std::sync::Arc;
 use taskgate_domain::ports::{
     ApiKeyRepository, EventLog, Maintenance, SessionRepository, TaskQueue, TaskRepository,
@@ -103,11 +104,11 @@ impl Store {
     {
         let adapter = Arc::new(adapter);
         Self {
-            tasks: adapter.clone(),
+            tasks: Arc::new(CachedTasks::new(adapter.clone())),
             queue: adapter.clone(),
             events: adapter.clone(),
             sessions: adapter.clone(),
-            keys: adapter.clone(),
+            keys: Arc::new(CachedKeys::new(adapter.clone())),
             maintenance: adapter,
         }
     }

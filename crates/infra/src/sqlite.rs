@@ -16,6 +16,8 @@ mod reap;
 mod report;
 mod sessions;
 mod submit;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     encode::status_code,
@@ -154,22 +156,23 @@ impl TaskQueue for SqliteStore {
         let answers = self
             .write(move |connection| {
                 let answers = reports.iter().map(|report| report::finish(connection, report));
-                answers.collect::<QueryResult<Vec<_>>>()
+                answers.collect::<QueryResult<Vec<Reported>>>()
             })
             .await?;
-        let reported = answers.into_iter().map(|(reported, queued)| {
-            queued.into_iter().for_each(|kind| self.wake.signal(kind));
-            reported
-        });
-        Ok(reported.collect())
+        if answers.iter().any(|answer| matches!(answer, Ok(TaskStatus::Queued))) {
+            self.wake.signal_all();
+        }
+        Ok(answers)
     }
 }
 
 #[async_trait]
 impl Maintenance for SqliteStore {
     async fn reap(&self, max: u16) -> Result<Reaped, StoreError> {
-        let (reaped, queued) = self.write(move |connection| reap::reap(connection, max)).await?;
-        queued.into_iter().for_each(|kind| self.wake.signal(kind));
+        let reaped = self.write(move |connection| reap::reap(connection, max)).await?;
+        if reaped.expired > 0 {
+            self.wake.signal_all();
+        }
         Ok(reaped)
     }
 

@@ -1,5 +1,7 @@
 //! The contract suite over SQLite, and what is particular to it.
 
+#![expect(clippy::unwrap_used, reason = "a panic is the verdict of a test")]
+
 use async_trait::async_trait;
 use std::{
     path::Path,

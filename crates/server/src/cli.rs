@@ -11,7 +11,8 @@ use taskgate_domain::key::Scope;
 /// A durable task service: one store, two documented task APIs, and a protocol
 /// for the workers that do the tasks.
 #[derive(Debug, Parser)]
-#[command(name = "taskgate", version, after_help = PRECEDENCE)]
+// A flag given again wins over the earlier one, so that scripts can append.
+#[command(name = "taskgate", version, after_help = PRECEDENCE, args_override_self = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -193,12 +194,20 @@ impl SettingFlags for ServerFlags {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cli, Command, SettingFlags};
+    use super::{Cli, Command, KeysCommand, SettingFlags};
     use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_later_flag_wins_and_projects_add_up() {
+        let line = "taskgate keys create --name a --name b --project 1 --project 2";
+        let command = Cli::parse_from(line.split(' ')).command;
+        let Command::Keys(KeysCommand::Create { key, .. }) = command else { panic!("not keys") };
+        assert_eq!((key.name.as_str(), key.project), ("b", vec![1, 2]));
     }
 
     #[test]

@@ -83,8 +83,8 @@ CREATE TABLE live_tasks (
     -- The latest claim, 0 before the first.
     attempt INTEGER NOT NULL,
     max_attempts INTEGER NOT NULL,
-    -- The latest claim whose worker reported a failure to be tried again.
-    reported_attempt INTEGER NOT NULL,
+    -- Whether the worker of the latest claim gave the task back.
+    reported INTEGER NOT NULL,
     worker TEXT,
     lease_micros INTEGER,
     lease_expires_at INTEGER,
@@ -114,8 +114,8 @@ CREATE TABLE finished_tasks (
     progress INTEGER NOT NULL,
     total INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
-    -- The latest claim whose worker's report was accepted, 0 if none was.
-    reported_attempt INTEGER NOT NULL,
+    -- Whether the worker of the latest claim ended the task.
+    reported INTEGER NOT NULL,
     started_at INTEGER,
     finished_at INTEGER NOT NULL,
     prompt_tokens INTEGER NOT NULL,
@@ -147,7 +147,7 @@ CREATE TABLE task_events (
 
 CREATE TABLE idempotency_keys (
     hash BLOB NOT NULL PRIMARY KEY,
-    task INTEGER NOT NULL REFERENCES tasks (number),
+    task INTEGER NOT NULL,
     accepted INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -41,7 +41,7 @@ def backoff(longest=2):
     for _ in range(30):
         task = read()
         if task["status"] in ["TASK_STATUS_COMPLETED", "TASK_STATUS_FAILED"]:
-            return f"{task['status']} {task['result'] or task['error']}"
+            return f"{task['status']} {task.get('result') or task['error']}"
         time.sleep(pause)
         pause = min(pause * 2, longest)
     raise TimeoutError("no end")

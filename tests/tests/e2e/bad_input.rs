@@ -127,7 +127,7 @@ async fn bad_bodies_are_refused(store: Store) {
             refused(face, &answer, &[400], what);
         }
     }
-    let members: [&[u8]; 15] = [
+    let members: [&[u8]; 14] = [
         br#"{"query":"a\u0000b"}"#,
         br#"{"query":""}"#,
         br#"{"query":7}"#,
@@ -139,7 +139,6 @@ async fn bad_bodies_are_refused(store: Store) {
         br#"{"query":"q","mode":1}"#,
         br#"{"query":"q","session_id":"a\nb"}"#,
         br#"{"query":"q","session_id":"a\u0000b"}"#,
-        br#"{"query":"q","session_id":""}"#,
         br#"{"query":"q","session_id":5}"#,
         br#"{"query":"q","max_iterations":51}"#,
         br#"{"query":"q","query":"p"}"#,
@@ -204,7 +203,7 @@ async fn a_body_over_the_limit_is_refused_unread(store: Store) {
         while written <= limit + mebibyte && socket.write(&chunk) {
             written += 65_536;
         }
-        let answer = socket.read_to_end();
+        let answer = socket.read_answer();
         // A server that hangs up on a flood may also lose its answer to a reset.
         if answer.status != 0 {
             refused(face, &answer, &[status], "chunked");
@@ -259,7 +258,7 @@ async fn broken_http_does_not_stop_the_server(store: Store) {
         let many = "X-Header: value\r\n".repeat(5_000);
         let mut socket = Socket::connect(api.address());
         socket.write(format!("GET /health HTTP/1.1\r\n{many}Connection: close\r\n\r\n").as_bytes());
-        let answer = socket.read_to_end();
+        let answer = socket.read_answer();
         assert!(answer.status == 0 || (400..500).contains(&answer.status), "{answer:?}");
         api.get("/health").await.expect(200);
     }
@@ -279,7 +278,7 @@ async fn a_body_that_drips_is_cut_off(store: Store) {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let answer =
-        tokio::task::spawn_blocking(move || socket.read_to_end()).await.expect("an answer");
+        tokio::task::spawn_blocking(move || socket.read_answer()).await.expect("an answer");
     assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
     refused("gateway", &answer, &[408], "a body that drips");
     nothing_happened(&server).await;

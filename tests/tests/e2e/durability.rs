@@ -2,11 +2,14 @@
 
 use reqwest::Method;
 use serde_json::json;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use taskgate_tests::{Api, Server, Store, Worker, eventually};
+use taskgate_tests::{Api, Cluster, Server, Store, Worker, eventually};
 use tokio::task::JoinSet;
 
 taskgate_tests::on_both_stores!(
@@ -43,7 +46,7 @@ async fn acknowledged_submits_survive_a_crash(store: Store) {
 
 /// Submits jobs until the server is gone, and returns the acknowledged ones.
 async fn submit_until_gone(research: Api, acknowledged: Arc<AtomicUsize>) -> Vec<i64> {
-    let body = json!({ "project_id": 1, "task_type": "crawl" }).to_string();
+    let body = json!({ "project_id": 1, "task_type": "crawl", "params": {} }).to_string();
     let mut ids = Vec::new();
     while let Ok(answer) = research.try_send(Method::POST, TASKS, &[], Some(body.clone())).await {
         ids.push(answer.json()["data"]["id"].as_i64().expect("a number"));
@@ -90,4 +93,56 @@ async fn a_task_that_ran_during_a_crash_runs_again(store: Store) {
     worker.complete(&again, json!({ "result": "done" })).await.expect(200);
     worker.complete(&claimed, json!({ "result": "late" })).await.expect(409);
     assert_eq!(server.gateway().task(&id).await["result"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_submits_survive_a_crash_of_the_database() {
+    let cluster = Cluster::start();
+    let store = Store::postgres_in(cluster.url());
+    let server = Server::dev(&store);
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut calls = JoinSet::new();
+    for _ in 0..8 {
+        let (enough, acknowledged) = (Arc::clone(&enough), Arc::clone(&acknowledged));
+        calls.spawn(submit_until(enough, server.research(), acknowledged));
+    }
+    let more_than = async |count: usize| {
+        eventually("some submits", async || {
+            (acknowledged.load(Ordering::Relaxed) > count).then_some(())
+        })
+        .await;
+    };
+    more_than(40).await;
+    cluster.crash_and_restart();
+    // The server finds its way back by itself.
+    more_than(acknowledged.load(Ordering::Relaxed) + 40).await;
+    enough.store(true, Ordering::Relaxed);
+    let ids: Vec<i64> = calls.join_all().await.into_iter().flatten().collect();
+    for id in &ids {
+        assert_eq!(server.research().job(*id).await["status"], "pending", "job {id}");
+    }
+}
+
+/// Submits jobs, whatever the answers, until there are enough, and returns
+/// the acknowledged ones.
+async fn submit_until(
+    enough: Arc<AtomicBool>,
+    research: Api,
+    acknowledged: Arc<AtomicUsize>,
+) -> Vec<i64> {
+    let body = json!({ "project_id": 1, "task_type": "crawl", "params": {} });
+    let mut ids = Vec::new();
+    while !enough.load(Ordering::Relaxed) {
+        let answer = research.post(TASKS, &body).await;
+        match answer.status {
+            201 => {
+                ids.push(answer.json()["data"]["id"].as_i64().expect("a number"));
+                acknowledged.fetch_add(1, Ordering::Relaxed);
+            }
+            500 | 503 => tokio::time::sleep(Duration::from_millis(50)).await,
+            _ => panic!("{answer:?}"),
+        }
+    }
+    ids
 }

@@ -137,7 +137,7 @@ async fn a_session_is_found_by_its_name_and_its_id(store: Store) {
     let other = gateway.with_key(&create_key(&store, &["--user", "ann"]));
     other.submit(&json!({ "query": "hers", "session_id": "user-123-chat" })).await;
     gateway.ask("in no named session").await;
-    for session in ["user-123-chat", uuid, "名前 with/odd&chars"] {
+    for session in ["user-123-chat", uuid, "a.b:c_D-1"] {
         let first = gateway.submit(&json!({ "query": "1", "session_id": session })).await;
         let second = gateway.submit(&json!({ "query": "2", "session_id": session })).await;
         let encoded: String = session.bytes().map(|byte| format!("%{byte:02X}")).collect();

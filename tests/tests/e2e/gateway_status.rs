@@ -105,7 +105,8 @@ async fn a_failed_task_tells_why(store: Store) {
 async fn a_task_past_its_deadline_is_timed_out(store: Store) {
     let server = Server::dev(&store);
     let gateway = server.gateway();
-    let id = gateway.submit(&json!({ "query": "slow", "timeout_seconds": 1 })).await;
+    let id = gateway.ask("slow").await;
+    store.pass_deadlines();
     let task = ended(&gateway, &id).await;
     assert_eq!(task["status"], "TASK_STATUS_TIMEOUT");
     assert_ne!(task["error"], "");

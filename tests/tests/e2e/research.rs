@@ -11,6 +11,7 @@ taskgate_tests::on_both_stores!(
     a_job_past_its_deadline_has_failed,
     a_list_is_filtered_by_project_and_status,
     a_list_is_limited_and_counted,
+    a_list_can_be_read_by_pages,
     a_live_job_can_be_cancelled_once,
     a_unique_key_names_one_live_job,
     a_job_waits_for_its_time,
@@ -148,8 +149,26 @@ async fn a_list_is_limited_and_counted(store: Store) {
     assert_eq!(first.header("X-Total-Count"), "53");
     assert_eq!(ids(&list(&research, "").await), made[..50]);
     assert_eq!(ids(&list(&research, "?limit=2").await), made[..2]);
-    assert_eq!(ids(&list(&research, "?limit=2&offset=51").await), made[51..]);
     assert_eq!(research.get(&format!("{TASKS}?status=running")).await.header("X-Total-Count"), "0");
+}
+
+async fn a_list_can_be_read_by_pages(store: Store) {
+    let server = Server::dev(&store);
+    let research = server.research();
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        made.push(research.submit_job(&json!({ "project_id": 1, "task_type": "index" })).await);
+    }
+    made.reverse();
+    for (number, expected) in [(1, &made[..2]), (2, &made[2..4]), (3, &made[4..]), (4, &[])] {
+        let path = format!("{TASKS}?project_id=1&page={number}&page_size=2");
+        let page = research.get(&path).await.expect(200)["data"].clone();
+        assert_eq!(ids(page["items"].as_array().expect("a list")), expected);
+        for (name, value) in [("total", 5), ("page", number), ("page_size", 2), ("total_pages", 3)]
+        {
+            assert_eq!(page[name], value, "{name} of {page}");
+        }
+    }
 }
 
 async fn a_live_job_can_be_cancelled_once(store: Store) {
@@ -182,8 +201,12 @@ async fn a_live_job_can_be_cancelled_once(store: Store) {
 async fn a_unique_key_names_one_live_job(store: Store) {
     let server = Server::dev(&store);
     let (research, worker) = (server.research(), Worker::of(&server));
-    let body = json!({ "project_id": 1, "task_type": "index", "unique_key": "nightly" });
-    let first = research.submit_job(&body).await;
+    let body = json!({ "project_id": 1, "task_type": "index", "params": {},
+                       "unique_key": "nightly" });
+    let created = research.post(TASKS, &body).await.expect(201);
+    let first = created["data"]["id"].as_i64().expect("a number");
+    let found = research.post(TASKS, &body).await.expect(200);
+    assert_eq!(found["data"], created["data"]);
     assert_eq!(research.submit_job(&body).await, first);
     let claimed = worker.claim_one("index").await;
     assert_eq!(research.submit_job(&body).await, first);
@@ -228,7 +251,7 @@ async fn the_highest_priority_runs_first(store: Store) {
 async fn bad_values_are_refused(store: Store) {
     let server = Server::dev(&store);
     let research = server.research();
-    let good = json!({ "project_id": 1, "task_type": "ocr" });
+    let good = json!({ "project_id": 1, "task_type": "ocr", "params": {} });
     for (member, value) in [
         ("project_id", json!(0)),
         ("project_id", json!("1")),

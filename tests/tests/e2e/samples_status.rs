@@ -125,9 +125,10 @@ async fn python_reads_a_task_without_looking_twice(store: Store) {
 async fn python_waits_for_the_end(store: Store) {
     let server = Server::dev(&store);
     let (api, _worker) = (server.gateway(), ScriptedWorker::of(&server));
+    let timed_out = bring_to(&api, "dawdle", "TASK_STATUS_RUNNING").await;
+    store.pass_deadlines();
     let (answered, failed) = (api.ask("capital?").await, api.ask("fail: no").await);
     let cancelled = cancelled(&api).await;
-    let timed_out = api.submit(&json!({ "query": "dawdle", "timeout_seconds": 1 })).await;
     for (id, way, expected) in [
         (&answered, "steady", "result: Paris, most likely. You asked: capital?\n"),
         (
@@ -182,8 +183,9 @@ async fn python_reads_every_part_of_a_research_report(store: Store) {
 async fn javascript_follows_a_task(store: Store) {
     let server = Server::dev(&store);
     let (api, _worker) = (server.gateway(), ScriptedWorker::of(&server));
+    let timed_out = bring_to(&api, "dawdle", "TASK_STATUS_RUNNING").await;
+    store.pass_deadlines();
     let (answered, failed) = (api.ask("capital?").await, api.ask("fail: no").await);
-    let timed_out = api.submit(&json!({ "query": "dawdle", "timeout_seconds": 1 })).await;
     for (id, expected) in [
         (&answered, "result: Paris, most likely. You asked: capital?\n"),
         (&failed, "error: failed: no\n"),

@@ -25,13 +25,13 @@ use utoipa::ToSchema;
     post, path = "/api/v1/tasks/{id}/cancel", tag = "tasks", operation_id = "cancel_task",
     params(
         ("id" = String, Path, description = "The task's id."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key gets the same answer."),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key gets the same answer."),
     ),
     request_body(content = Option<CancelBody>, description = "Optional; a body that cannot be read counts as none."),
     responses(
         (status = 202, description = "Whether this request ended the task.", body = CancelView, headers(
-            ("X-Idempotency-Cached" = Option<String>, description = "`true` when an earlier request did it."),
-            ("X-Idempotency-Key" = Option<String>, description = "The key, with the header above."),
+            ("X-Idempotency-Cached" = String, description = "`true` when an earlier request did it."),
+            ("X-Idempotency-Key" = String, description = "The key, with the header above."),
             ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
             ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
             ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),

@@ -100,9 +100,11 @@ struct Summary<'a> {
     task_id: String,
     /// The question.
     query: &'a str,
-    /// `TASK_STATUS_` and the status.
+    /// Where the task is in its life.
+    #[schema(schema_with = spelling::status_schema)]
     status: &'static str,
-    /// `EXECUTION_MODE_` and the mode.
+    /// How the agent goes about the query.
+    #[schema(schema_with = spelling::mode_schema)]
     mode: &'static str,
     /// When the task was submitted.
     #[schema(value_type = String, format = DateTime)]

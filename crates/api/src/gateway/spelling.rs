@@ -1,6 +1,7 @@
 //! How the gateway spells statuses, modes and ids.
 
 use taskgate_domain::task::{status::TaskStatus, work::Mode};
+use utoipa::openapi::{Object, ObjectBuilder, Type};
 
 /// A status as answers show it.
 pub(super) const fn status(status: TaskStatus) -> &'static str {
@@ -13,6 +14,25 @@ pub(super) const fn status(status: TaskStatus) -> &'static str {
         TaskStatus::Cancelled => "TASK_STATUS_CANCELLED",
         TaskStatus::TimedOut => "TASK_STATUS_TIMEOUT",
     }
+}
+
+/// The schema of a status in answers.
+pub(super) fn status_schema() -> Object {
+    names("Where the task is in its life.", TaskStatus::ALL.map(status))
+}
+
+/// The schema of a mode in answers.
+pub(super) fn mode_schema() -> Object {
+    let modes = [Mode::Simple, Mode::Standard, Mode::Complex];
+    names("How the agent goes about the query.", modes.map(mode))
+}
+
+fn names<const N: usize>(description: &str, names: [&'static str; N]) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .enum_values(Some(names))
+        .build()
 }
 
 /// A status as the list's filter spells it, in any case.

@@ -59,10 +59,12 @@ pub(super) struct TaskView<'a> {
     task_id: String,
     /// The task's id.
     workflow_id: String,
-    /// `TASK_STATUS_` and the status.
+    /// Where the task is in its life.
+    #[schema(schema_with = spelling::status_schema)]
     status: &'static str,
-    /// The answer as the worker wrote it; absent before the task ended.
+    /// The answer as the worker wrote it; a completed task always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     result: Option<&'a str>,
     /// The result when it is a JSON object, else the worker's structured form
     /// of it; null when there is neither.
@@ -71,7 +73,7 @@ pub(super) struct TaskView<'a> {
     /// What the worker told beside the result, unchanged; without that, the
     /// share of each model, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     metadata: Option<Metadata<'a>>,
     /// Why the task failed; empty when it did not.
     error: &'a str,
@@ -79,6 +81,7 @@ pub(super) struct TaskView<'a> {
     error_message: &'a str,
     /// How much is done, 0 to 1; absent when the number of steps is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     progress: Option<f64>,
     /// When the task was submitted.
     #[schema(value_type = String, format = DateTime)]
@@ -95,18 +98,22 @@ pub(super) struct TaskView<'a> {
     context: &'a JsonObject,
     /// The member of this name in `metadata`, when it is an object.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     unified_response: Option<Box<RawValue>>,
-    /// `EXECUTION_MODE_` and the mode.
+    /// How the agent goes about the query.
+    #[schema(schema_with = spelling::mode_schema)]
     mode: &'static str,
     /// The main model; a completed task always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     model_used: Option<&'a str>,
     /// Who served that model; a completed task always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     provider: Option<&'a str>,
     /// What the task consumed; a completed task always has it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     usage: Option<UsageView>,
 }
 
@@ -115,9 +122,11 @@ impl<'a> TaskView<'a> {
     fn of(task: &'a Task) -> Option<Self> {
         let Work::Agent(work) = &task.work else { return None };
         let outcome = task.finished().map(|finished| &finished.outcome);
-        // Clients rely on these three once a task is completed, so a worker's
-        // silence is shown as an empty text or zeros (gateway contract, 4).
+        // Clients read result, model, provider and usage of a completed task
+        // without asking whether they are there, so a worker's silence is
+        // shown as an empty text or zeros.
         let completed = task.status() == TaskStatus::Completed;
+        let result = outcome.and_then(|outcome| outcome.result.as_deref());
         let model = outcome.and_then(|outcome| outcome.model.as_deref());
         let provider = outcome.and_then(|outcome| outcome.provider.as_deref());
         let usage = outcome.map(|o| &o.usage).filter(|usage| completed || !usage.is_zero());
@@ -126,7 +135,7 @@ impl<'a> TaskView<'a> {
             task_id: task.id.to_string(),
             workflow_id: task.id.to_string(),
             status: spelling::status(task.status()),
-            result: outcome.and_then(|outcome| outcome.result.as_deref()),
+            result: result.or(completed.then_some("")),
             response: outcome.and_then(response),
             metadata: outcome.and_then(Metadata::of),
             error,
@@ -230,9 +239,11 @@ struct UsageView {
     total_tokens: i64,
     /// Tokens sent to models; absent when only the total is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     input_tokens: Option<i64>,
     /// Tokens that models wrote; absent when only the total is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     output_tokens: Option<i64>,
     /// The price in US dollars.
     estimated_cost: f64,

@@ -25,15 +25,15 @@ pub(super) const LIMIT: usize = 40 << 20;
 #[utoipa::path(
     post, path = "/api/v1/tasks", tag = "tasks", operation_id = "submit_task",
     params(
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key finds the same task."),
+        ("Idempotency-Key" = Option<String>, Header, nullable = false, min_length = 1, max_length = 255, description = "For 24 hours the same request with the same key finds the same task."),
     ),
     request_body = SubmitBody,
     responses(
         (status = 200, description = "The task is stored.", body = SubmitView, headers(
             ("X-Workflow-ID" = String, description = "The task's id."),
             ("X-Session-ID" = String, description = "The session: the given one, or a new one."),
-            ("X-Idempotency-Cached" = Option<String>, description = "`true` when an earlier request made the task."),
-            ("X-Idempotency-Key" = Option<String>, description = "The key, with the header above."),
+            ("X-Idempotency-Cached" = String, description = "`true` when an earlier request made the task."),
+            ("X-Idempotency-Key" = String, description = "The key, with the header above."),
             ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
             ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
             ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),

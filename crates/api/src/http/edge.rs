@@ -94,3 +94,86 @@ pub(crate) fn only(methods: &'static str) -> Route {
 pub(crate) fn path_parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a str {
     request.match_info().get(name).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        server::{Face, app},
+        testing::{KEY, Mocks, with_key},
+    };
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+    use taskgate_domain::error::StoreError;
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        /// Takes what this thread logs until the guard is dropped.
+        fn listen(&self) -> tracing::subscriber::DefaultGuard {
+            let log = self.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(tracing::Level::TRACE)
+                .with_ansi(false)
+                .with_writer(move || log.clone())
+                .finish();
+            tracing::subscriber::set_default(subscriber)
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_failure_is_logged_once_under_the_id_of_its_request() {
+        let mut mocks = Mocks::default();
+        let cause = || io::Error::other("no such table");
+        mocks.tasks.expect_list().returning(move |_| Err(StoreError::failed(cause())));
+        let service = init_service(app(mocks.state(Face::Gateway))).await;
+        let request = TestRequest::get()
+            .uri("/api/v1/tasks?session_id=&status=RUNNING")
+            .insert_header(("X-Request-ID", "req-1"));
+        let log = Log::default();
+        let guard = log.listen();
+        call_service(&service, with_key(request).to_request()).await;
+        drop(guard);
+        let text = log.text();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("no such table")).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        for part in ["ERROR", r#"id="req-1""#, "Failed to list tasks", "path=\"/api/v1/tasks\""] {
+            assert!(lines[0].contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains(KEY) && !text.contains("RUNNING"), "{text}");
+    }
+
+    #[actix_web::test]
+    async fn a_request_id_is_echoed_when_it_can_be_logged() {
+        let service = init_service(app(Mocks::default().state(Face::Gateway))).await;
+        let id = async |given: &str| {
+            let request = TestRequest::get().uri("/health").insert_header(("X-Request-ID", given));
+            let response = call_service(&service, request.to_request()).await;
+            response.headers().get("X-Request-ID").unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(id("req-1.a:B_2").await, "req-1.a:B_2");
+        let long = "a".repeat(129);
+        for given in ["", "a b", "a\tb", "<script>", &long] {
+            assert_eq!(id(given).await.len(), 36, "{given}");
+        }
+    }
+}

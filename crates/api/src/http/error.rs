@@ -105,10 +105,6 @@ impl ApiError {
         let status = self.status(face);
         let mut response = HttpResponse::build(status);
         match self {
-            Self::BodyTooLarge(_) | Self::BodyTimeout => {
-                // What is left of the body is not worth reading.
-                response.force_close();
-            }
             Self::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="taskgate""#));
             }
@@ -124,7 +120,12 @@ impl ApiError {
             Self::Store { operation, cause } => {
                 tracing::error!(operation, cause = %Chain(cause.as_ref()), "the store failed");
             }
-            Self::Invalid(_) | Self::Forbidden(_) | Self::NotFound(_) | Self::Conflict(_) => {}
+            Self::Invalid(_)
+            | Self::BodyTooLarge(_)
+            | Self::BodyTimeout
+            | Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::Conflict(_) => {}
         }
         let error = self.to_string();
         match (face, self) {

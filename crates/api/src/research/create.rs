@@ -97,7 +97,7 @@ pub(super) struct CreateTask {
     timeout_seconds: Option<i64>,
     /// While a task of the project with this key has not ended, creating
     /// another one finds that task instead. No control characters.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     unique_key: Option<String>,
 }
 

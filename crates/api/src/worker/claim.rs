@@ -57,7 +57,7 @@ fn modes() -> openapi::Object {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Claim {
     /// The worker's name, for people to see. No control characters.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     worker_id: String,
     /// What the worker can do; nothing else is given to it.
     #[schema(schema_with = kind_list)]

@@ -1,7 +1,7 @@
 //! The ends of tasks: one result, one error, or a batch of both.
 
 use super::{
-    BATCH_LIMIT, REPORT_LIMIT,
+    BATCH_LIMIT, REPORT_LIMIT, TaskPath,
     field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure},
     refusals::{Lost, Refused},
@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 /// The same report sent twice is 200 the second time too.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/complete", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = CompleteBody,
     responses((status = 200, description = "The task has completed.", body = Ended), Refused, Lost),
 )]
@@ -48,7 +48,7 @@ pub(super) async fn complete(
 /// has attempts left. The same report sent twice is 200 the second time too.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/fail", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = FailBody,
     responses((status = 200, description = "The task is queued again, or has failed.", body = Ended), Refused, Lost),
 )]
@@ -71,8 +71,8 @@ async fn end(
     verdict: Verdict,
 ) -> Result<HttpResponse, ApiError> {
     let reported = state.services.workers.finish(vec![(lease, verdict)]).await;
-    let mut reported = reported.map_err(ApiError::store(operation))?.into_iter();
-    let status = next(&mut reported).map_err(ApiError::report(operation))?;
+    let reported = reported.map_err(ApiError::store(operation))?;
+    let status = next(&mut reported.into_iter()).map_err(ApiError::report(operation))?;
     Ok(HttpResponse::Ok().json(Ended { status: status_name(status) }))
 }
 
@@ -97,8 +97,13 @@ pub(super) async fn finish(
         let task_id = item.task_id().to_owned();
         sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
     }
-    let reported = state.services.workers.finish(reports).await;
-    let mut reported = reported.map_err(ApiError::store(OPERATION))?.into_iter();
+    let reported = if reports.is_empty() {
+        Vec::new()
+    } else {
+        let reported = state.services.workers.finish(reports).await;
+        reported.map_err(ApiError::store(OPERATION))?
+    };
+    let mut reported = reported.into_iter();
     let items = sent.into_iter().map(|(task_id, read)| {
         let answer = match read {
             Ok(()) => next(&mut reported),
@@ -159,7 +164,7 @@ pub(super) struct BatchItem {
     /// The task.
     task_id: String,
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     #[schema(value_type = Option<Completion>)]
     complete: Option<Object<Completion>>,

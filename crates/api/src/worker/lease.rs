@@ -2,7 +2,7 @@
 //! and what happened.
 
 use super::{
-    REPORT_LIMIT,
+    REPORT_LIMIT, TaskPath,
     field::{self, Object},
     refusals::{Lost, Refused},
     task_id,
@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 /// After a cancel the answer is still 200, with `cancel_requested`.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = HeartbeatBody,
     responses((status = 200, description = "The lease.", body = HeartbeatView), Refused, Lost),
 )]
@@ -53,7 +53,7 @@ pub(super) async fn heartbeat(
 /// Records events of a running task, all or none. The body may have 16 MiB.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
-    params(("id" = String, Path, description = "The task's id.")),
+    params(TaskPath),
     request_body = EventsBody,
     responses((status = 200, description = "Recorded.", body = Recorded), Refused, Lost),
 )]
@@ -79,7 +79,7 @@ pub(super) async fn events(
 #[schema(as = Heartbeat)]
 pub(super) struct HeartbeatBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// How long to hold the task from now; as long as the claim did by default.
     #[schema(minimum = 5, maximum = 3600)]
@@ -138,7 +138,7 @@ impl From<HeartbeatReply> for HeartbeatView {
 #[schema(as = Events)]
 pub(super) struct EventsBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// In the order in which they happened.
     #[schema(value_type = Vec<EventBody>, min_items = 1, max_items = 500)]
@@ -151,10 +151,15 @@ pub(super) struct EventsBody {
 struct EventBody {
     /// What happened: letters, digits, `_`, `.` and `-`.
     #[serde(rename = "type")]
-    #[schema(min_length = 1, max_length = 64, example = "TOOL_INVOKED")]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9_.-]*$",
+        example = "TOOL_INVOKED"
+    )]
     event_type: String,
     /// Which agent of the worker tells it. No control characters.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     agent_id: Option<String>,
     /// Text for people.
     message: Option<String>,

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[schema(as = Complete)]
 pub(super) struct CompleteBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     // The members of `Completion`, once more: serde cannot flatten a struct
     // that keeps JSON as written.
@@ -119,7 +119,7 @@ enum TextOrObject {
 #[schema(as = Fail)]
 pub(super) struct FailBody {
     /// The attempt that the claim told.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
     /// Why the attempt failed, for people.
     error: String,

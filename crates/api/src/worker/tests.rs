@@ -45,6 +45,11 @@ fn short(answer: &str) -> String {
     format!("{} {body}", head.lines().next().unwrap())
 }
 
+/// A batch that completes task 1.
+fn one_item() -> String {
+    format!(r#"{{"items":[{{"task_id":"{TASK}","attempt":1,"complete":{{}}}}]}}"#)
+}
+
 fn lease(task: u128, attempt: i64) -> Lease {
     Lease { task: TaskId::from_bits(task), attempt: Attempt::new(attempt).unwrap() }
 }
@@ -323,7 +328,7 @@ async fn a_failing_store_tells_nothing_of_itself() {
         report(&state, "events", r#"{"attempt":1,"events":[{"type":"A"}]}"#).await,
         report(&state, "complete", r#"{"attempt":1}"#).await,
         report(&state, "fail", r#"{"attempt":1,"error":"e","retry":false}"#).await,
-        post(&state, "finish", r#"{"items":[{"task_id":"x","attempt":1,"complete":{}}]}"#).await,
+        post(&state, "finish", &one_item()).await,
     ];
     assert_snapshot!(answers.map(|answer| short(&answer)).join("\n"), @r#"
     500 Internal Server Error {"error":"Failed to claim tasks: database error"}

@@ -126,7 +126,7 @@ fn lease(
     let target = status_code(Transition::Claim.target());
     let rows: Vec<LeasedRow> = sql(format!(
         "UPDATE live_tasks
-         SET status = {target}, attempt = attempt + 1, worker = ?, lease_micros = ?,
+         SET status = {target}, attempt = attempt + 1, reported = 0, worker = ?, lease_micros = ?,
              lease_expires_at = ?, started_at = coalesce(started_at, ?), updated_at = ?,
              last_seq = last_seq + 1
          WHERE number IN (SELECT value FROM json_each(?)) AND status IN ({sources})

@@ -13,7 +13,7 @@ use crate::{
 };
 use diesel::{
     OptionalExtension, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text},
+    sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text},
 };
 use taskgate_domain::task::{outcome::Outcome, status::Transition};
 
@@ -42,8 +42,6 @@ struct RemovedRow {
     group_id: Id,
     #[diesel(sql_type = Integer)]
     attempt: i32,
-    #[diesel(sql_type = Integer)]
-    reported_attempt: i32,
     #[diesel(sql_type = BigInt)]
     progress: i64,
     #[diesel(sql_type = BigInt)]
@@ -66,8 +64,7 @@ pub(super) fn end(
     let removed: Option<RemovedRow> = sql(format!(
         "DELETE FROM live_tasks
          WHERE number = ? AND attempt = coalesce(?, attempt) AND status IN ({sources})
-         RETURNING owner_id, group_id, attempt, reported_attempt, progress, total, started_at,
-                   last_seq"
+         RETURNING owner_id, group_id, attempt, progress, total, started_at, last_seq"
     ))
     .bind::<BigInt, _>(held.number)
     .bind::<Nullable<Integer>, _>(held.attempt)
@@ -93,7 +90,7 @@ fn insert_finished(
     let usage = UsageColumns::from(&end.outcome.usage);
     let outcome = end.outcome;
     sql("INSERT INTO finished_tasks (number, owner_id, group_id, status, progress, total, attempt,
-             reported_attempt, started_at, finished_at, prompt_tokens, completion_tokens,
+             reported, started_at, finished_at, prompt_tokens, completion_tokens,
              total_tokens, cost_nanos, model, provider, models, error, response, metadata, result)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .bind::<BigInt, _>(number)
@@ -103,7 +100,7 @@ fn insert_finished(
     .bind::<BigInt, _>(if done { row.total } else { row.progress })
     .bind::<BigInt, _>(row.total)
     .bind::<Integer, _>(row.attempt)
-    .bind::<Integer, _>(if end.reported { row.attempt } else { row.reported_attempt })
+    .bind::<Bool, _>(end.reported)
     .bind::<Nullable<BigInt>, _>(row.started_at)
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(usage.prompt_tokens)
@@ -149,7 +146,7 @@ pub(super) fn release(
     let moved: Option<SeqRow> = sql(format!(
         "UPDATE live_tasks
          SET status = {QUEUED}, ready = ? <= ?, run_after = ?, worker = NULL, lease_micros = NULL,
-             lease_expires_at = NULL, reported_attempt = coalesce(?, reported_attempt),
+             lease_expires_at = NULL, reported = ?,
              last_seq = last_seq + 1, updated_at = ?
          WHERE number = ? AND attempt = ? AND attempt < max_attempts AND status IN ({sources})
          RETURNING last_seq"
@@ -157,7 +154,7 @@ pub(super) fn release(
     .bind::<BigInt, _>(release.run_after)
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(release.run_after)
-    .bind::<Nullable<Integer>, _>(release.reported.then_some(attempt))
+    .bind::<Bool, _>(release.reported)
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(number)
     .bind::<Integer, _>(attempt)

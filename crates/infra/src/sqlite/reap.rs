@@ -8,54 +8,40 @@ use super::{
 use crate::{encode, statement::sql};
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_types::{BigInt, Integer, SmallInt},
+    sql_types::{BigInt, Integer},
 };
-use taskgate_domain::{
-    queue::Reaped,
-    task::{status::Transition, work::Kind},
-};
+use taskgate_domain::{queue::Reaped, task::status::Transition};
 
 #[derive(QueryableByName)]
 struct OverRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
-    #[diesel(sql_type = SmallInt)]
-    kind: i16,
     #[diesel(sql_type = Integer)]
     attempt: i32,
 }
 
-/// Ends tasks whose deadline has passed and takes back expired leases; with
-/// the kind of each task that was queued again.
-pub(super) fn reap(
-    connection: &mut SqliteConnection,
-    max: u16,
-) -> QueryResult<(Reaped, Vec<Kind>)> {
+/// Ends tasks whose deadline has passed and takes back expired leases.
+pub(super) fn reap(connection: &mut SqliteConnection, max: u16) -> QueryResult<Reaped> {
     let now = At::now();
     let mut reaped = Reaped::default();
-    let mut queued = Vec::new();
     // First, so that no task is queued again only to time out.
     for row in over(connection, &past_deadline_sql(), now, max)? {
         reaped.timed_out += usize::from(time_out(connection, row.number, now)?);
     }
     for row in over(connection, &expired_sql(), now, max)? {
-        let kind = encode::kind(row.kind)?;
-        if take_back(connection, &row, now)? {
-            queued.push(kind);
-        }
-        reaped.expired += 1;
+        reaped.expired += usize::from(take_back(connection, &row, now)?);
     }
-    Ok((reaped, queued))
+    Ok(reaped)
 }
 
 pub(super) fn past_deadline_sql() -> String {
-    "SELECT number, kind, attempt FROM live_tasks WHERE deadline <= ? ORDER BY deadline LIMIT ?"
+    "SELECT number, attempt FROM live_tasks WHERE deadline <= ? ORDER BY deadline LIMIT ?"
         .to_owned()
 }
 
 pub(super) fn expired_sql() -> String {
     format!(
-        "SELECT number, kind, attempt FROM live_tasks
+        "SELECT number, attempt FROM live_tasks
          WHERE status = {RUNNING} AND lease_expires_at <= ? ORDER BY lease_expires_at LIMIT ?"
     )
 }
@@ -80,7 +66,7 @@ fn time_out(connection: &mut SqliteConnection, number: i64, now: At) -> QueryRes
     moves::end(connection, Held { number, attempt: None }, end, now)
 }
 
-/// Queues a task whose worker fell silent; false when it had to be failed.
+/// Queues or fails a task whose worker fell silent.
 fn take_back(connection: &mut SqliteConnection, row: &OverRow, now: At) -> QueryResult<bool> {
     let release = Release {
         run_after: now,
@@ -97,6 +83,5 @@ fn take_back(connection: &mut SqliteConnection, row: &OverRow, now: At) -> Query
         reported: false,
         message: outcome.error.clone(),
     };
-    moves::end(connection, Held { number: row.number, attempt: Some(row.attempt) }, end, now)?;
-    Ok(false)
+    moves::end(connection, Held { number: row.number, attempt: Some(row.attempt) }, end, now)
 }

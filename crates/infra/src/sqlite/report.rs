@@ -13,7 +13,7 @@ use crate::{
 };
 use diesel::{
     OptionalExtension, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_types::{BigInt, Binary, Integer, Nullable, SmallInt},
+    sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt},
 };
 use taskgate_domain::{
     error::ReportError,
@@ -23,7 +23,6 @@ use taskgate_domain::{
     task::{
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
-        work::Kind,
     },
 };
 
@@ -108,18 +107,18 @@ struct EndedRow {
     status: i16,
     #[diesel(sql_type = Integer)]
     attempt: i32,
-    #[diesel(sql_type = Integer)]
-    reported_attempt: i32,
+    #[diesel(sql_type = Bool)]
+    reported: bool,
     #[diesel(sql_type = BigInt)]
     at: At,
 }
 
 /// A task's status and claims, whether it has ended or not.
 fn state(connection: &mut SqliteConnection, number: i64) -> QueryResult<EndedRow> {
-    sql("SELECT status, attempt, reported_attempt, updated_at AS at FROM live_tasks
+    sql("SELECT status, attempt, reported, updated_at AS at FROM live_tasks
          WHERE number = ?
          UNION ALL
-         SELECT status, attempt, reported_attempt, finished_at FROM finished_tasks
+         SELECT status, attempt, reported, finished_at FROM finished_tasks
          WHERE number = ?")
     .bind::<BigInt, _>(number)
     .bind::<BigInt, _>(number)
@@ -133,9 +132,7 @@ fn cancelled(
     attempt: i32,
 ) -> Answer<HeartbeatReply> {
     let row = state(connection, number)?;
-    // A worker that gave the task back has nothing left to stop.
-    let held = row.attempt == attempt && row.reported_attempt != attempt;
-    if !held || encode::status(row.status)? != TaskStatus::Cancelled {
+    if row.attempt != attempt || encode::status(row.status)? != TaskStatus::Cancelled {
         return Ok(Err(ReportError::LeaseLost));
     }
     Ok(Ok(HeartbeatReply {
@@ -181,33 +178,28 @@ pub(super) fn record(
     Ok(Ok(row.last_seq))
 }
 
-/// Takes the end of a worker's work; with the kind of a task that was queued
-/// again.
-pub(super) fn finish(
-    connection: &mut SqliteConnection,
-    report: &Report,
-) -> QueryResult<(Reported, Option<Kind>)> {
+/// Takes the end of a worker's work.
+pub(super) fn finish(connection: &mut SqliteConnection, report: &Report) -> QueryResult<Reported> {
     let now = At::now();
     let Some(task) = look_up(connection, report.lease.task)? else {
-        return Ok((Err(ReportError::NotFound), None));
+        return Ok(Err(ReportError::NotFound));
     };
-    let kind = encode::kind(task.kind)?;
     let attempt = report.lease.attempt.get();
     let held = Held { number: task.number, attempt: Some(attempt) };
     match &report.conclusion {
         Conclusion::Complete(outcome) => {
-            if let Err(invalid) = outcome.check(kind) {
+            if let Err(invalid) = outcome.check(encode::kind(task.kind)?) {
                 let refusal = if holds(connection, held)? {
                     ReportError::Invalid(invalid)
                 } else {
                     ReportError::LeaseLost
                 };
-                return Ok((Err(refusal), None));
+                return Ok(Err(refusal));
             }
             let end =
                 End { transition: Transition::Complete, outcome, reported: true, message: None };
             if moves::end(connection, held, end, now)? {
-                return Ok((Ok(Transition::Complete.target()), None));
+                return Ok(Ok(Transition::Complete.target()));
             }
         }
         Conclusion::Fail { error, retry } => {
@@ -218,7 +210,7 @@ pub(super) fn finish(
                     message: error.clone(),
                 };
                 if moves::release(connection, task.number, attempt, release, now)? {
-                    return Ok((Ok(Transition::Release.target()), Some(kind)));
+                    return Ok(Ok(Transition::Release.target()));
                 }
             }
             let end = End {
@@ -228,11 +220,11 @@ pub(super) fn finish(
                 message: Some(error.clone()),
             };
             if moves::end(connection, held, end, now)? {
-                return Ok((Ok(Transition::Fail.target()), None));
+                return Ok(Ok(Transition::Fail.target()));
             }
         }
     }
-    Ok((repeated(connection, held, &report.conclusion)?, None))
+    repeated(connection, held, &report.conclusion)
 }
 
 fn holds(connection: &mut SqliteConnection, held: Held) -> QueryResult<bool> {
@@ -247,24 +239,25 @@ fn holds(connection: &mut SqliteConnection, held: Held) -> QueryResult<bool> {
     Ok(row.is_some())
 }
 
-/// The answer to a report that moved nothing: what it led to when it was
-/// accepted before, else that the lease is lost.
+/// The answer to a report that moved nothing: where the task is when the same
+/// report has put it there, else that the lease is lost.
 fn repeated(
     connection: &mut SqliteConnection,
     held: Held,
     conclusion: &Conclusion,
 ) -> QueryResult<Reported> {
     let row = state(connection, held.number)?;
-    if Some(row.reported_attempt) != held.attempt {
+    if Some(row.attempt) != held.attempt || !row.reported {
         return Ok(Err(ReportError::LeaseLost));
     }
-    let ended = row.attempt == row.reported_attempt;
-    Ok(match (conclusion, encode::status(row.status)?) {
-        (Conclusion::Complete(_), TaskStatus::Completed) => Ok(TaskStatus::Completed),
-        (Conclusion::Fail { .. }, TaskStatus::Failed) if ended => Ok(TaskStatus::Failed),
-        (_, TaskStatus::Completed) => Err(ReportError::LeaseLost),
-        // The report queued the task again, whatever has become of it since.
-        (Conclusion::Fail { retry: Some(_), .. }, _) => Ok(TaskStatus::Queued),
-        _ => Err(ReportError::LeaseLost),
-    })
+    let status = encode::status(row.status)?;
+    let same = match conclusion {
+        Conclusion::Complete(_) => status == TaskStatus::Completed,
+        Conclusion::Fail { retry: None, .. } => status == TaskStatus::Failed,
+        // Failed, when no attempt was left.
+        Conclusion::Fail { retry: Some(_), .. } => {
+            matches!(status, TaskStatus::Queued | TaskStatus::Failed)
+        }
+    };
+    Ok(if same { Ok(status) } else { Err(ReportError::LeaseLost) })
 }

@@ -143,7 +143,7 @@ fn insert_live(
     let options = &new.options;
     let run_after = options.run_after().map_or(now, At::from);
     sql("INSERT INTO live_tasks (number, owner_id, group_id, kind, status, ready, priority,
-             run_after, deadline, attempt, max_attempts, reported_attempt, progress, total,
+             run_after, deadline, attempt, max_attempts, reported, progress, total,
              last_seq, updated_at, unique_key)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, 1, ?, ?)")
     .bind::<BigInt, _>(number)

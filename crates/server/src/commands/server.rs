@@ -56,8 +56,9 @@ pub(crate) fn run(mode: Mode, flags: &ServerFlags) -> Result<ExitCode, Failure> 
         .build()
         .map_err(|error| Failure::caused("cannot start", &error))?;
     let code = runtime.block_on(serve(mode, &settings));
-    // A statement that the database never answers must not hold the process.
-    runtime.shutdown_background();
+    // A statement that runs may end; one that the database never answers must
+    // not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     code
 }
 

@@ -1,6 +1,6 @@
 //! The ends of tasks as workers report them.
 
-use super::{TASK, face, lease, post, report, short};
+use super::{TASK, face, lease, one_item, post, report, short};
 use insta::assert_snapshot;
 use taskgate_domain::{
     error::{InvalidValue, ReportError, StoreError},
@@ -165,7 +165,7 @@ async fn each_item_of_a_batch_counts_for_itself() {
 
 #[actix_web::test]
 async fn a_batch_that_the_store_fails_is_to_be_repeated() {
-    let body = format!(r#"{{"items":[{{"task_id":"{TASK}","attempt":1,"complete":{{}}}}]}}"#);
+    let body = one_item();
     let mut answers = Vec::new();
     for error in [StoreError::Busy, StoreError::failed("no space left")] {
         let state = face(answering(vec![Err(error.into())]));
@@ -178,4 +178,11 @@ async fn a_batch_that_the_store_fails_is_to_be_repeated() {
     500 Internal Server Error {"error":"Failed to finish tasks: database error"}
     500 Internal Server Error {"error":"Failed to finish tasks: database error"}
     "#);
+}
+
+#[actix_web::test]
+async fn a_batch_of_nothing_but_bad_items_does_not_reach_the_store() {
+    let state = face(MockTaskQueue::new());
+    let body = r#"{"items":[{"task_id":"x","attempt":1,"complete":{}}]}"#;
+    assert_snapshot!(short(&post(&state, "finish", body).await), @r#"200 OK {"items":[{"task_id":"x","accepted":false,"error":"task_id must be task_ and a ULID"}]}"#);
 }

@@ -1,0 +1,74 @@
+use super::{ID, gateway, get, in_short, post};
+use crate::{
+    server::Face,
+    testing::{Mocks, send, stored_key},
+};
+use actix_web::test::TestRequest;
+use taskgate_domain::{
+    id::KeyId,
+    key::{KeySecret, Scope},
+    ports::MockTaskRepository,
+    query::TaskPage,
+};
+use uuid::Uuid;
+
+/// The id of the key that tests show.
+const BUILT_IN: KeyId = KeyId(Uuid::nil());
+
+fn store() -> MockTaskRepository {
+    let mut tasks = MockTaskRepository::new();
+    tasks.expect_list().returning(|_| Ok(TaskPage::default()));
+    tasks.expect_find().returning(|_| Ok(None));
+    tasks
+}
+
+#[actix_web::test]
+async fn a_request_too_many_is_refused() {
+    let state = gateway(store());
+    state.limiter.use_up(BUILT_IN);
+    insta::assert_snapshot!(get(&state, "/api/v1/tasks").await, @r#"
+    429 Too Many Requests
+    content-type: application/json
+    retry-after: 60
+    x-ratelimit-limit-minute: 100
+    x-ratelimit-remaining-minute: 0
+    x-ratelimit-reset: *
+    x-request-id: *
+
+    {"error":"Rate limit exceeded","message":"Too many requests in this minute, retry in 60 s","window":"minute"}
+    "#);
+}
+
+#[actix_web::test]
+async fn every_write_counts_for_the_same_limit() {
+    let state = gateway(store());
+    state.limiter.use_up(BUILT_IN);
+    let cancel = format!("/api/v1/tasks/{ID}/cancel");
+    for (path, body) in [("/api/v1/tasks", r#"{"query":"Hi"}"#), (cancel.as_str(), "{}")] {
+        assert!(post(&state, path, body).await.starts_with("429"), "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_invalid_is_not_counted_and_is_told_first() {
+    let state = gateway(store());
+    for _ in 0..30 {
+        assert!(get(&state, "/api/v1/tasks?limit=0").await.starts_with("400"));
+    }
+    state.limiter.use_up(BUILT_IN);
+    assert!(get(&state, "/api/v1/tasks?limit=0").await.starts_with("400"));
+    assert!(post(&state, "/api/v1/tasks", "{}").await.starts_with("400"));
+    assert!(get(&state, &format!("/api/v1/tasks/{ID}")).await.starts_with("404"));
+}
+
+#[actix_web::test]
+async fn each_key_has_its_own_limit() {
+    let mut mocks = Mocks { tasks: store(), ..Mocks::default() };
+    mocks.keys.expect_find_key().returning(|_| Ok(Some(stored_key(Scope::Gateway))));
+    let state = mocks.state(Face::Gateway);
+    state.limiter.use_up(BUILT_IN);
+    let other = KeySecret::generate().unwrap();
+    let request = TestRequest::get().uri("/api/v1/tasks");
+    let answer = send(&state, request.insert_header(("X-API-Key", other.reveal()))).await;
+    assert_eq!(in_short(&answer), r#"200 OK {"tasks":[],"total_count":0}"#);
+}
