@@ -59,6 +59,12 @@ impl Socket {
         }
     }
 
+    /// Reads until the server closes the connection.
+    pub fn read_to_end(&mut self) {
+        // A reset closes it too.
+        let _ = self.0.read_to_end(&mut Vec::new());
+    }
+
     /// Sends one request with `Connection: close` and reads the answer.
     pub fn exchange(
         address: &str,

@@ -65,6 +65,14 @@ impl Store {
         address.to_owned()
     }
 
+    /// The password in the store's URL; a word that no log has if there is none.
+    pub fn password(&self) -> String {
+        let url = self.url();
+        let user = url.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
+        let password = user.and_then(|(user, _)| user.split_once(':'));
+        password.map_or("(no password)", |(_, password)| password).to_owned()
+    }
+
     /// Lets the deadline of every live task have passed. No face can set one
     /// for an agent task.
     pub fn pass_deadlines(&self) {
@@ -82,11 +90,6 @@ impl Store {
     /// A directory for the test's files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
-    }
-
-    /// Whether this is PostgreSQL.
-    pub const fn is_postgres(&self) -> bool {
-        self.postgres.is_some()
     }
 }
 

@@ -10,3 +10,4 @@ pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod query;
 pub(crate) mod reply;
+pub(crate) mod unread;

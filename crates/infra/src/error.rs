@@ -13,7 +13,7 @@ use taskgate_domain::error::StoreError;
 /// Its text holds neither a password nor the values of a row: of what the
 /// database says, the main message is kept and the details, which repeat
 /// keys, are not.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum DbError {
     /// No connection was made.
     #[error("no connection to the database: {0}")]

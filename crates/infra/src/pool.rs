@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// How long a caller waits for its answer, the wait for a permit included.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a caller waits for a permit before it is told to come again.
 const PERMIT_DEADLINE: Duration = Duration::from_secs(2);
 /// How long r2d2 waits for a connection; a caller with a permit waits only for

@@ -18,6 +18,7 @@ mod sessions;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use crate::{
     encode::status_code,
@@ -52,6 +53,7 @@ use taskgate_domain::{
         work::SessionLabel,
     },
 };
+use writer::Writer;
 
 const QUEUED: i16 = status_code(TaskStatus::Queued);
 const RUNNING: i16 = status_code(TaskStatus::Running);
@@ -84,7 +86,7 @@ fn connect_reader(path: &Path) -> Result<SqliteConnection, DbError> {
 
 /// Every port over one file.
 pub(crate) struct SqliteStore {
-    writer: Pool<SqliteConnection>,
+    writer: Writer,
     readers: Pool<SqliteConnection>,
     probe: Pool<SqliteConnection>,
     wake: Wake,
@@ -96,7 +98,7 @@ impl SqliteStore {
         let owned = || -> PathBuf { path.to_owned() };
         let (writer, reader, probe) = (owned(), owned(), owned());
         Self {
-            writer: Pool::new(1, move || connect(&writer)),
+            writer: Writer::new(Pool::new(1, move || connect(&writer))),
             readers: Pool::new(readers, move || connect_reader(&reader)),
             probe: Pool::with_deadline(1, Duration::from_secs(2), move || connect_reader(&probe)),
             wake: Wake::default(),
@@ -107,7 +109,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.writer.run(|connection| connection.immediate_transaction(work)).await
+        self.writer.run(work).await
     }
 }
 

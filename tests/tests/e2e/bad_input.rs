@@ -10,6 +10,7 @@ taskgate_tests::on_both_stores!(
     a_body_over_the_limit_is_refused_unread,
     unknown_routes_and_methods_are_refused,
     broken_http_does_not_stop_the_server,
+    a_refused_request_frees_its_connection,
     a_body_that_drips_is_cut_off,
     a_large_body_within_the_limit_is_stored,
 );
@@ -263,6 +264,35 @@ async fn broken_http_does_not_stop_the_server(store: Store) {
         api.get("/health").await.expect(200);
     }
     nothing_happened(&server).await;
+}
+
+async fn a_refused_request_frees_its_connection(store: Store) {
+    let server = Server::dev(&store);
+    // Nobody who shows no key may hold a connection by a body that never ends.
+    let framings =
+        ["Content-Length: 1000\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"];
+    let start = Instant::now();
+    let sockets = framings.map(|framing| {
+        let mut socket = Socket::connect(server.gateway().address());
+        let head = "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\n";
+        assert!(socket.write(format!("{head}{framing}").as_bytes()));
+        socket
+    });
+    for (mut socket, framing) in sockets.into_iter().zip(framings) {
+        assert_eq!(socket.read_answer().status, 401);
+        socket.read_to_end();
+        assert!(start.elapsed() < Duration::from_secs(20), "{framing}: {:?}", start.elapsed());
+    }
+    // A connection whose body was read to its end is used again.
+    let mut socket = Socket::connect(server.gateway().address());
+    let request = format!(
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\nX-API-Key: {DEV_KEY}\r\n\
+         Transfer-Encoding: chunked\r\n\r\nd\r\n{{\"query\":\"q\"}}\r\n0\r\n\r\n"
+    );
+    for _ in 0..2 {
+        assert!(socket.write(request.as_bytes()));
+        assert_eq!(socket.read_answer().status, 200);
+    }
 }
 
 async fn a_body_that_drips_is_cut_off(store: Store) {

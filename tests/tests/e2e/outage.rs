@@ -32,7 +32,7 @@ fn is_away(answer: &Answer, phrase: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_database_is_reported_and_returns() {
-    let (_store, proxy, server) = behind_a_proxy();
+    let (store, proxy, server) = behind_a_proxy();
     let (gateway, research) = (server.gateway(), server.research());
     let id = gateway.ask("before").await;
     let job = research.submit_job(&json!({ "project_id": 1, "task_type": "ocr" })).await;
@@ -65,6 +65,7 @@ async fn a_stopped_database_is_reported_and_returns() {
     .await;
     assert_eq!(gateway.task(&id).await["status"], "TASK_STATUS_QUEUED");
     assert_eq!(Worker::of(&server).claim_one("agent").await.id, id);
+    assert!(!server.log().contains(&store.password()), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

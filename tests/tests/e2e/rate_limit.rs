@@ -9,6 +9,7 @@ taskgate_tests::on_both_stores!(
     a_minute_holds_a_hundred_requests,
     only_lists_and_writes_count,
     bad_requests_do_not_count,
+    the_research_face_limits_keys_and_nobody_else,
 );
 
 const TASKS: &str = "/api/v1/tasks";
@@ -84,6 +85,22 @@ async fn bad_requests_do_not_count(store: Store) {
         assert_eq!(gateway.post(TASKS, &json!({})).await.status, 400);
     }
     assert_eq!(remaining(&gateway).await, "99");
+}
+
+async fn the_research_face_limits_keys_and_nobody_else(store: Store) {
+    let server = Server::dev(&store);
+    let anybody = server.research();
+    let keyed = anybody.with_key(&create_key(&store, &["--scope", "research"]));
+    let refused = loop {
+        let answer = keyed.get(TASKS).await;
+        if answer.status != 200 {
+            break answer.expect(429);
+        }
+    };
+    assert_eq!(refused, json!({ "code": 429, "message": "Rate limit exceeded", "data": null }));
+    for _ in 0..40 {
+        assert_eq!(anybody.get(TASKS).await.status, 200);
+    }
 }
 
 async fn remaining(gateway: &Api) -> String {

@@ -149,6 +149,7 @@ async fn a_list_is_limited_and_counted(store: Store) {
     assert_eq!(first.header("X-Total-Count"), "53");
     assert_eq!(ids(&list(&research, "").await), made[..50]);
     assert_eq!(ids(&list(&research, "?limit=2").await), made[..2]);
+    assert_eq!(ids(&list(&research, "/?limit=2").await), made[..2]);
     assert_eq!(research.get(&format!("{TASKS}?status=running")).await.header("X-Total-Count"), "0");
 }
 

@@ -17,6 +17,7 @@ taskgate_tests::on_both_stores!(
     a_retry_returns_the_task_to_the_queue,
     the_same_report_counts_once,
     a_batch_of_reports_is_judged_one_by_one,
+    a_report_on_an_unknown_task_is_refused,
     a_research_result_must_be_an_object,
     odd_text_in_a_result_does_not_lose_it,
 );
@@ -229,6 +230,22 @@ async fn a_batch_of_reports_is_judged_one_by_one(store: Store) {
         gateway.task(&claimed[2].id).await["status"].clone(),
     ];
     assert_eq!(statuses, ["TASK_STATUS_COMPLETED", "TASK_STATUS_FAILED", "TASK_STATUS_RUNNING"]);
+}
+
+async fn a_report_on_an_unknown_task_is_refused(store: Store) {
+    let server = Server::dev(&store);
+    let worker = Worker::of(&server);
+    server.gateway().ask("known").await;
+    let mut claimed = worker.claim_one("agent").await;
+    claimed.id = "task_01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned();
+    for answer in [
+        worker.heartbeat(&claimed, json!({})).await,
+        worker.record(&claimed, json!([{ "type": "PROGRESS" }])).await,
+        worker.complete(&claimed, json!({ "result": "whose?" })).await,
+        worker.fail(&claimed, "whose?", true).await,
+    ] {
+        assert_eq!(answer.bytes(), (404, r#"{"error":"Task not found"}"#));
+    }
 }
 
 async fn a_research_result_must_be_an_object(store: Store) {

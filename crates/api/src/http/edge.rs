@@ -2,7 +2,7 @@
 //! of the face.
 
 use crate::{
-    http::error::ApiError,
+    http::{error::ApiError, unread::Unread},
     rate_limit::Quota,
     server::{Face, State},
 };
@@ -23,9 +23,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Runs a request under a span with its id, method and path (never the query,
 /// which may hold a key), and finishes the answer.
 pub(crate) async fn edge(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let unread = Unread::of(&mut request);
     let face = request.app_data::<web::Data<State>>().map_or(Face::Gateway, |state| state.face);
     let id = request_id(request.headers());
     let span = tracing::info_span!(
@@ -48,7 +49,10 @@ pub(crate) async fn edge(
             micros = start.elapsed().as_micros(),
             "answered"
         );
-        Ok(response)
+        Ok(match unread {
+            Some(unread) => unread.until_written(response),
+            None => response,
+        })
     };
     answer.instrument(span).await
 }

@@ -129,6 +129,7 @@ macro_rules! contract_suite {
                     a_lost_lease_is_refused
                     a_worker_that_used_up_the_attempts_by_silence_is_refused
                     a_batch_is_answered_in_order_each_for_itself
+                    reports_of_one_task_in_a_batch_are_taken_in_order
                     an_empty_batch_has_no_answers
                     a_full_batch_is_taken;
                 cancel:

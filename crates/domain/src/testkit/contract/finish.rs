@@ -342,6 +342,31 @@ pub async fn a_batch_is_answered_in_order_each_for_itself(ports: &Ports) {
     }
 }
 
+pub async fn reports_of_one_task_in_a_batch_are_taken_in_order(ports: &Ports) {
+    for (first, second, expected) in [
+        (build::complete("done"), build::fail("late"), TaskStatus::Completed),
+        (build::fail("broken"), build::complete("late"), TaskStatus::Failed),
+        (build::retry_after("busy", AN_HOUR), build::complete("late"), TaskStatus::Queued),
+    ] {
+        ports.submit_any().await;
+        ports.claim_lapsing().await;
+        ports.reap().await;
+        let task = ports.claim_one().await;
+        let lease = build::lease(&task);
+        let lost = Attempt::new(1).expect("it is positive");
+        let lost = Lease { attempt: lost, ..lease };
+        let reports = [(lost, build::complete("lost")), (lease, first), (lease, second)];
+        let reports = reports.map(|(lease, conclusion)| Report { lease, conclusion });
+        let answers = ports.finish_all(reports.into()).await;
+        let [Err(ReportError::LeaseLost), Ok(status), Err(ReportError::LeaseLost)] = answers[..]
+        else {
+            panic!("{answers:?}");
+        };
+        assert_eq!((status, ports.status(task.number).await), (expected, expected));
+        assert_eq!(ports.log_types(task.number).await.len(), 5);
+    }
+}
+
 pub async fn an_empty_batch_has_no_answers(ports: &Ports) {
     assert!(ports.finish_all(Vec::new()).await.is_empty());
 }
