@@ -1,5 +1,7 @@
 //! The PostgreSQL adapter, held to the contract and to what is particular to it.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "in tests a panic is the verdict")]
+
 #[path = "postgres/database.rs"]
 mod database;
 
