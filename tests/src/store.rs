@@ -79,7 +79,10 @@ impl Store {
         const SQL: &str = "UPDATE live_tasks SET deadline = updated_at";
         match &self.postgres {
             Some(_) => psql(&self.url(), SQL),
-            None => run("sqlite3", &[&self.file().display().to_string(), SQL]),
+            // The server writes too, so wait for its lock.
+            None => {
+                run("sqlite3", &["-cmd", ".timeout 10000", &self.file().display().to_string(), SQL])
+            }
         };
     }
 

@@ -24,7 +24,8 @@ use tokio::{
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a caller waits for a permit before it is told to come again.
 const PERMIT_DEADLINE: Duration = Duration::from_secs(2);
-/// How long r2d2 waits for a connection; a caller with a permit waits only for
+/// How long r2d2 waits for a connection, less than its caller does so that the
+/// cause of a failure comes out; a caller with a permit waits only for
 /// one to be made.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// A connection that answered so recently is not asked again whether it lives.
@@ -59,7 +60,7 @@ impl<C: R2D2Connection + Send + 'static> Pool<C> {
         let connections = diesel::r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
-            .connection_timeout(CONNECT_DEADLINE.min(deadline))
+            .connection_timeout(CONNECT_DEADLINE.min(deadline / 2))
             // A failure to connect reaches the caller, who logs it once.
             .error_handler(Box::new(NopErrorHandler))
             .build_unchecked(Manager { connect: Box::new(connect) });
@@ -145,4 +146,56 @@ impl<C: R2D2Connection + Send + 'static> ManageConnection for Manager<C> {
 pub(crate) fn establish<C: R2D2Connection>(url: &str) -> Result<C, DbError> {
     let made: ConnectionResult<C> = C::establish(url);
     made.map_err(|error| DbError::connecting(&error, url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pool, QUEUE};
+    use crate::error::DbError;
+    use diesel::{Connection, SqliteConnection};
+    use std::{
+        sync::{Arc, Barrier},
+        time::Duration,
+    };
+    use taskgate_domain::error::StoreError;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    fn memory() -> Result<SqliteConnection, DbError> {
+        SqliteConnection::establish(":memory:")
+            .map_err(|error| DbError::connecting(&error, ":memory:"))
+    }
+
+    #[tokio::test]
+    async fn a_caller_without_a_permit_is_told_to_come_again() {
+        let pool = Pool::with_deadline(1, SHORT, memory);
+        let _all = pool.permits.clone().acquire_many_owned(1 + QUEUE).await.unwrap();
+        let answer = pool.run(|_| Ok(())).await;
+        assert!(matches!(answer, Err(StoreError::Busy)), "{answer:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn slow_work_does_not_keep_its_caller() {
+        let pool = Pool::with_deadline(1, SHORT, memory);
+        let end = Arc::new(Barrier::new(2));
+        let inside = end.clone();
+        let answer = pool
+            .run(move |_| {
+                inside.wait();
+                Ok(())
+            })
+            .await;
+        assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
+        end.wait();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_down_is_a_failure_in_words() {
+        let pool: Pool<SqliteConnection> =
+            Pool::with_deadline(1, SHORT, || Err(DbError::Unreachable("it is down".to_owned())));
+        let Err(StoreError::Failed(cause)) = pool.run(|_| Ok(())).await else {
+            panic!("it cannot have worked");
+        };
+        assert!(cause.to_string().contains("no connection"), "{cause}");
+    }
 }

@@ -45,10 +45,14 @@ impl FromStr for LogLevel {
     }
 }
 
+/// What is never logged: actix reports every malformed request as an error of
+/// its own, so whoever can connect could fill the log.
+const SILENT: &str = "actix_http::h1=off";
+
 /// Starts the log; once in a process.
 pub(crate) fn start(format: LogFormat, level: &LogLevel) -> Result<(), Failure> {
     let filter = EnvFilter::builder()
-        .parse(&level.0)
+        .parse(format!("{},{SILENT}", level.0))
         .map_err(|error| Failure::caused("cannot start the log", &error))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {

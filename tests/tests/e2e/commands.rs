@@ -1,7 +1,6 @@
 //! The commands of the binary.
 
 use serde_json::{Value, json};
-use std::time::Duration;
 use taskgate_tests::{CommandRun, Server, Store, create_key, eventually, taskgate};
 
 taskgate_tests::on_both_stores!(
@@ -77,7 +76,6 @@ async fn a_revoked_key_is_of_no_more_use(store: Store) {
     let id = list.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("an id");
     succeeds(taskgate(&store, &["keys", "revoke", id]));
     eventually("the end of the key", async || {
-        tokio::time::sleep(Duration::from_millis(200)).await;
         (gateway.get("/api/v1/tasks").await.status == 401).then_some(())
     })
     .await;
