@@ -16,6 +16,7 @@ mod encode;
 mod error;
 pub mod migrations;
 mod pool;
+mod postgres;
 mod sqlite;
 mod statement;
 mod url;
@@ -86,8 +87,9 @@ impl Store {
                 }
                 Ok(Self::of(sqlite::SqliteStore::new(path, options.pool_size)))
             }
-            // Here: Ok(Self::of(postgres::PostgresStore::new(url, options.pool_size)))
-            Backend::Postgres(_) => Err(ConnectError::PoolSize),
+            Backend::Postgres(url) => {
+                Ok(Self::of(postgres::PostgresStore::new(url, options.pool_size)))
+            }
         }
     }
 

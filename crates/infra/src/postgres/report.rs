@@ -1,0 +1,319 @@
+//! What workers say of the tasks that they hold.
+
+use super::{
+    change::{self, End, Release, status_bits},
+    claim::micros,
+    row::row,
+};
+use crate::{
+    encode::{self, id_column, status_code},
+    statement::sql,
+};
+use chrono::{DateTime, Utc};
+use diesel::{
+    OptionalExtension, PgConnection, QueryResult, RunQueryDsl,
+    sql_types::{
+        Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    },
+};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
+use taskgate_domain::{
+    error::ReportError,
+    event::{EventType, NewEvent},
+    id::TaskId,
+    json::JsonObject,
+    queue::{Conclusion, Heartbeat, HeartbeatReply, Lease, Report, Reported},
+    task::{
+        outcome::Outcome,
+        status::{LiveStatus, TaskStatus, Transition},
+    },
+    text::replace_nul,
+};
+use uuid::Uuid;
+
+/// Where a worker may report from: wherever it may end the task from.
+const HELD: &[LiveStatus] = Transition::Complete.sources();
+
+const HEARTBEAT: &str = "
+    WITH beat AS (
+        UPDATE live_tasks SET
+            lease_expires_at = now()
+                + coalesce(?::bigint, lease_micros) * interval '1 microsecond',
+            progress = coalesce(?, progress), total = coalesce(?, total),
+            last_seq = last_seq + CASE WHEN ?::text IS NULL THEN 0 ELSE 1 END,
+            updated_at = now()
+        WHERE task_number = (SELECT number FROM tasks WHERE id = ?)
+            AND attempt = ? AND (? >> status) & 1 = 1
+        RETURNING task_number, last_seq, lease_expires_at, status
+    ), event AS (
+        INSERT INTO task_events (task_number, seq, type, message)
+        SELECT task_number, last_seq, ?, $4 FROM beat WHERE $4 IS NOT NULL
+    )
+    SELECT lease_expires_at, status FROM beat";
+
+row! {
+    BeatRow {
+        lease_expires_at: Timestamptz => DateTime<Utc>,
+        status: SmallInt => i16,
+    }
+}
+
+/// Renews a lease.
+pub(super) fn heartbeat(
+    connection: &mut PgConnection,
+    beat: &Heartbeat,
+) -> QueryResult<Result<HeartbeatReply, ReportError>> {
+    let row: Option<BeatRow> = sql(HEARTBEAT)
+        .bind::<Nullable<BigInt>, _>(beat.extend.map(micros))
+        .bind::<Nullable<BigInt>, _>(beat.progress)
+        .bind::<Nullable<BigInt>, _>(beat.total)
+        .bind::<Nullable<Text>, _>(beat.message.clone().map(replace_nul))
+        .bind::<SqlUuid, _>(id_column(beat.lease.task))
+        .bind::<Integer, _>(beat.lease.attempt.get())
+        .bind::<Integer, _>(status_bits(HELD))
+        .bind::<Text, _>(EventType::PROGRESS.as_str())
+        .get_result(connection)
+        .optional()?;
+    let Some(row) = row else { return lost(connection, beat.lease) };
+    Ok(Ok(HeartbeatReply {
+        lease_expires_at: row.lease_expires_at,
+        cancel_requested: false,
+        pause_requested: row.status == status_code(TaskStatus::Paused),
+    }))
+}
+
+/// What to tell the holder of a lease that no longer holds.
+fn lost(
+    connection: &mut PgConnection,
+    lease: Lease,
+) -> QueryResult<Result<HeartbeatReply, ReportError>> {
+    let Some(now) = settled(connection, &[lease.task])?.pop() else {
+        return Ok(Err(ReportError::NotFound));
+    };
+    match now.finished_at {
+        Some(finished_at)
+            if now.status == status_code(TaskStatus::Cancelled)
+                && now.attempt == lease.attempt.get() =>
+        {
+            Ok(Ok(HeartbeatReply {
+                lease_expires_at: finished_at,
+                cancel_requested: true,
+                pause_requested: false,
+            }))
+        }
+        _ => Ok(Err(ReportError::LeaseLost)),
+    }
+}
+
+row! {
+    SeqRow {
+        last_seq: BigInt => i64,
+    }
+}
+
+const RECORD: &str = "
+    WITH held AS (
+        UPDATE live_tasks SET last_seq = last_seq + cardinality(?::text[]), updated_at = now()
+        WHERE task_number = (SELECT number FROM tasks WHERE id = ?)
+            AND attempt = ? AND (? >> status) & 1 = 1
+        RETURNING task_number, last_seq, last_seq - cardinality($1) AS before
+    ), event AS (
+        INSERT INTO task_events (task_number, seq, type, agent, message, payload)
+        SELECT held.task_number, held.before + e.at, e.type, e.agent, e.message, e.payload::json
+        FROM held CROSS JOIN unnest($1, ?::text[], ?::text[], ?::text[])
+            WITH ORDINALITY AS e (type, agent, message, payload, at)
+    )
+    SELECT last_seq FROM held";
+
+/// Records events.
+pub(super) fn record(
+    connection: &mut PgConnection,
+    lease: Lease,
+    events: &[NewEvent],
+) -> QueryResult<Result<i64, ReportError>> {
+    let types: Vec<&str> = events.iter().map(|event| event.event_type().as_str()).collect();
+    let agents: Vec<Option<&str>> = events.iter().map(NewEvent::agent).collect();
+    let messages: Vec<Option<&str>> = events.iter().map(NewEvent::message).collect();
+    let payloads: Vec<Option<&str>> =
+        events.iter().map(|event| event.payload().map(JsonObject::as_str)).collect();
+    let row: Option<SeqRow> = sql(RECORD)
+        .bind::<Array<Text>, _>(types)
+        .bind::<SqlUuid, _>(id_column(lease.task))
+        .bind::<Integer, _>(lease.attempt.get())
+        .bind::<Integer, _>(status_bits(HELD))
+        .bind::<Array<Nullable<Text>>, _>(agents)
+        .bind::<Array<Nullable<Text>>, _>(messages)
+        .bind::<Array<Nullable<Text>>, _>(payloads)
+        .get_result(connection)
+        .optional()?;
+    match row {
+        Some(row) => Ok(Ok(row.last_seq)),
+        None if settled(connection, &[lease.task])?.is_empty() => Ok(Err(ReportError::NotFound)),
+        None => Ok(Err(ReportError::LeaseLost)),
+    }
+}
+
+row! {
+    /// What never changes of a task and decides how it may end.
+    FactsRow {
+        id: SqlUuid => Uuid,
+        number: BigInt => i64,
+        kind: SmallInt => i16,
+        max_attempts: Integer => i32,
+    }
+}
+
+/// What a valid report does to its task.
+enum Move<'a> {
+    End(End<'a>),
+    Release(Release<'a>),
+}
+
+/// Takes the ends of tasks, each for itself.
+///
+/// Those that fit are stored first, by one statement for the ends and one for
+/// the returns to the queue; what a report deserves that was not stored is
+/// read afterwards. So the second of two equal reports in a batch is told that
+/// it was accepted before.
+pub(super) fn finish(
+    connection: &mut PgConnection,
+    reports: &[Report],
+) -> QueryResult<Vec<Reported>> {
+    let facts = facts(connection, reports)?;
+    let facts = |report: &Report| facts.get(&id_column(report.lease.task));
+    let (mut ends, mut releases) = (Vec::new(), Vec::new());
+    let mut refused: HashMap<usize, ReportError> = HashMap::new();
+    let mut first = HashSet::new();
+    for (at, report) in reports.iter().enumerate() {
+        match facts(report).map_or(Ok(Err(ReportError::NotFound)), |facts| judge(report, facts))? {
+            Err(error) => {
+                refused.insert(at, error);
+            }
+            Ok(_) if !first.insert(report.lease) => {}
+            Ok(Move::End(end)) => ends.push(end),
+            Ok(Move::Release(release)) => releases.push(release),
+        }
+    }
+    let mut moved = change::end(connection, ends)?;
+    moved.extend(change::release(connection, &releases)?);
+    let mut answers: Vec<Option<Reported>> = reports
+        .iter()
+        .enumerate()
+        .map(|(at, report)| match refused.remove(&at) {
+            Some(error) => Some(Err(error)),
+            None => facts(report)
+                .and_then(|facts| moved.remove(&(facts.number, report.lease.attempt.get())))
+                .map(Ok),
+        })
+        .collect();
+    repeat(connection, reports, &mut answers)?;
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or(Err(ReportError::LeaseLost))).collect())
+}
+
+fn facts(
+    connection: &mut PgConnection,
+    reports: &[Report],
+) -> QueryResult<HashMap<Uuid, FactsRow>> {
+    let ids: Vec<Uuid> = reports.iter().map(|report| id_column(report.lease.task)).collect();
+    let rows: Vec<FactsRow> =
+        sql("SELECT id, number, kind, max_attempts FROM tasks WHERE id = ANY (?)")
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(connection)?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// What a report does to its task, if the claim still holds.
+fn judge<'a>(report: &'a Report, facts: &FactsRow) -> QueryResult<Result<Move<'a>, ReportError>> {
+    let attempt = report.lease.attempt.get();
+    let end = |transition, outcome| {
+        Move::End(End {
+            number: facts.number,
+            attempt: Some(attempt),
+            transition,
+            outcome,
+            reason: None,
+        })
+    };
+    let kind = encode::kind(facts.kind)?;
+    Ok(match &report.conclusion {
+        Conclusion::Complete(outcome) => match outcome.check(kind) {
+            Ok(()) => Ok(end(Transition::Complete, Cow::Borrowed(outcome))),
+            Err(invalid) => Err(invalid.into()),
+        },
+        Conclusion::Fail { error, retry: Some(delay) } if attempt < facts.max_attempts => {
+            Ok(Move::Release(Release {
+                number: facts.number,
+                attempt,
+                reported: true,
+                delay: micros(*delay),
+                message: error,
+            }))
+        }
+        Conclusion::Fail { error, .. } => {
+            Ok(end(Transition::Fail, Cow::Owned(Outcome::error(error.as_str()))))
+        }
+    })
+}
+
+/// Accepts once more, of the reports without an answer, those that were
+/// accepted before.
+fn repeat(
+    connection: &mut PgConnection,
+    reports: &[Report],
+    answers: &mut [Option<Reported>],
+) -> QueryResult<()> {
+    let open: Vec<(&Report, &mut Option<Reported>)> =
+        reports.iter().zip(answers).filter(|(_, answer)| answer.is_none()).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let tasks: Vec<TaskId> = open.iter().map(|(report, _)| report.lease.task).collect();
+    let now: HashMap<Uuid, SettledRow> =
+        settled(connection, &tasks)?.into_iter().map(|row| (row.id, row)).collect();
+    for (report, answer) in open {
+        let led_to = now.get(&id_column(report.lease.task)).and_then(|now| now.led_to(report));
+        *answer = led_to.map(Ok);
+    }
+    Ok(())
+}
+
+row! {
+    /// Where a task is, for whoever reported on it in vain.
+    SettledRow {
+        id: SqlUuid => Uuid,
+        status: SmallInt => i16,
+        attempt: Integer => i32,
+        reported: Bool => bool,
+        finished_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+    }
+}
+
+impl SettledRow {
+    /// Where the task is, when this report has put it there.
+    fn led_to(&self, report: &Report) -> Option<TaskStatus> {
+        let results: &[Transition] = match &report.conclusion {
+            Conclusion::Complete(_) => &[Transition::Complete],
+            Conclusion::Fail { retry: None, .. } => &[Transition::Fail],
+            // Failed, when no attempt was left.
+            Conclusion::Fail { retry: Some(_), .. } => &[Transition::Release, Transition::Fail],
+        };
+        let mut statuses = results.iter().map(|transition| transition.target());
+        (self.reported && self.attempt == report.lease.attempt.get())
+            .then(|| statuses.find(|status| status_code(*status) == self.status))
+            .flatten()
+    }
+}
+
+fn settled(connection: &mut PgConnection, tasks: &[TaskId]) -> QueryResult<Vec<SettledRow>> {
+    sql("SELECT t.id, coalesce(l.status, f.status), coalesce(l.attempt, f.attempt),
+            coalesce(l.reported, f.reported), f.finished_at
+         FROM tasks t
+         LEFT JOIN live_tasks l ON l.task_number = t.number
+         LEFT JOIN finished_tasks f ON f.task_number = t.number
+         WHERE t.id = ANY (?)")
+    .bind::<Array<SqlUuid>, _>(tasks.iter().copied().map(id_column).collect::<Vec<_>>())
+    .load(connection)
+}
