@@ -9,7 +9,11 @@ use crate::{
     error::DbError,
     pool::{ANSWER_DEADLINE, Pool},
 };
-use diesel::{Connection, QueryResult, SqliteConnection, result::Error::RollbackTransaction};
+use diesel::{
+    Connection, QueryResult, SqliteConnection,
+    connection::{AnsiTransactionManager, TransactionManager},
+    result::Error::RollbackTransaction,
+};
 use std::{
     collections::VecDeque,
     sync::{
@@ -96,11 +100,12 @@ fn write(
     if jobs.is_empty() {
         return Ok(());
     }
+    let mut ended = Ok(());
     let committed: QueryResult<()> = connection.immediate_transaction(|connection| {
-        jobs.iter_mut().for_each(|job| job.run(connection));
+        ended = jobs.iter_mut().try_for_each(|job| job.run(connection));
         Ok(())
     });
-    let committed = committed.map_err(DbError::from);
+    let committed = ended.and(committed.map_err(DbError::from));
     jobs.into_iter().for_each(|job| job.answer(&committed));
     committed.map_err(|_| RollbackTransaction)
 }
@@ -109,13 +114,18 @@ fn write(
 trait Job: Send {
     /// Whether the work is still to be done, by whoever asks first.
     fn take(&self) -> bool;
-    fn run(&mut self, connection: &mut SqliteConnection);
+    /// Does the work in a savepoint.
+    ///
+    /// # Errors
+    /// Why the transaction itself has ended: when a disk is full, SQLite undoes
+    /// all of it, and what came after would be stored on its own.
+    fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), DbError>;
     fn answer(self: Box<Self>, committed: &Result<(), DbError>);
 }
 
 struct Work<T, F> {
     work: Option<F>,
-    answer: Option<QueryResult<T>>,
+    answer: Option<Result<T, DbError>>,
     tell: oneshot::Sender<Result<T, DbError>>,
     taken: Arc<AtomicBool>,
 }
@@ -129,20 +139,31 @@ where
         !self.tell.is_closed() && !self.taken.swap(true, Ordering::SeqCst)
     }
 
-    fn run(&mut self, connection: &mut SqliteConnection) {
-        self.answer = self.work.take().map(|work| {
-            connection.transaction(|connection| {
-                let answer = work(connection)?;
-                // Tasks leased to a worker that hung up would wait for nobody.
-                if self.tell.is_closed() { Err(RollbackTransaction) } else { Ok(answer) }
-            })
+    fn run(&mut self, connection: &mut SqliteConnection) -> Result<(), DbError> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let mut failure = None;
+        let answer = connection.transaction(|connection| {
+            let answer = work(connection).map_err(|error| {
+                failure = Some(DbError::from(error));
+                RollbackTransaction
+            })?;
+            // Tasks leased to a worker that hung up would wait for nobody.
+            if self.tell.is_closed() { Err(RollbackTransaction) } else { Ok(answer) }
         });
+        // The work's own failure tells more than that of undoing it.
+        let answer = answer.map_err(|error| failure.unwrap_or_else(|| error.into()));
+        let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
+        let goes_on = status.transaction_depth().is_ok_and(|depth| depth.is_some());
+        let ended =
+            if goes_on { Ok(()) } else { answer.as_ref().map(drop).map_err(DbError::clone) };
+        self.answer = Some(answer);
+        ended
     }
 
     fn answer(self: Box<Self>, committed: &Result<(), DbError>) {
         let answer = match (committed, self.answer) {
             (Err(failure), _) => Err(failure.clone()),
-            (Ok(()), Some(answer)) => answer.map_err(DbError::from),
+            (Ok(()), Some(answer)) => answer,
             (Ok(()), None) => Err(DbError::Abandoned("the work was not done".to_owned())),
         };
         // A caller that has gone needs no answer.
@@ -155,13 +176,14 @@ mod tests {
     use super::Writer;
     use crate::{pool::Pool, sqlite::connect, statement::sql};
     use diesel::{
-        QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, result::Error::NotFound,
-        sql_types::BigInt,
+        QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+        result::Error::NotFound, sql_types::BigInt,
     };
     use std::{
         sync::{Arc, Barrier},
         time::Duration,
     };
+    use taskgate_domain::error::StoreError;
     use tempfile::TempDir;
 
     fn writer() -> (TempDir, Arc<Writer>) {
@@ -238,6 +260,32 @@ mod tests {
         let kept = beside.join_all().await.into_iter().filter(|kept| *kept).count();
         assert_eq!(kept, 5);
         assert_eq!(stored(&writer).await, [0, 2, 4, 6, 8]);
+    }
+
+    /// SQLite then ends the whole transaction, not only the savepoint.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_undoes_the_whole_batch_and_is_named() {
+        let (_directory, writer) = writer();
+        let limit = |c: &mut SqliteConnection| c.batch_execute("PRAGMA max_page_count = 10");
+        writer.run(limit).await.unwrap();
+        let end = hold(&writer);
+        let fill = |connection: &mut SqliteConnection| {
+            (0..10_000).try_for_each(|n| insert(connection, n).map(drop))
+        };
+        let (before, full, after, ()) = tokio::join!(
+            biased;
+            writer.run(|connection| insert(connection, -1)),
+            writer.run(fill),
+            writer.run(|connection| insert(connection, -2)),
+            async move {
+                end.wait();
+            },
+        );
+        for answer in [before.map(drop), full, after.map(drop)] {
+            let Err(StoreError::Failed(cause)) = answer else { panic!("{answer:?}") };
+            assert!(cause.to_string().contains("disk is full"), "{cause}");
+        }
+        assert!(stored(&writer).await.is_empty());
     }
 
     #[tokio::test(flavor = "multi_thread")]
