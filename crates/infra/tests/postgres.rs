@@ -332,3 +332,30 @@ async fn an_answered_request_is_forgotten_after_a_day() {
     assert_ne!(second.task.number, first.task.number);
     assert_eq!(submit().await.unwrap().task, second.task);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_answered_anew_is_not_forgotten_with_the_old_one() {
+    let database = Database::migrated();
+    let store = database.store();
+    let task = || build::keyed(build::agent_task(UserId::DEFAULT), "key");
+    store.tasks.submit(task()).await.unwrap();
+    let (mut connection, mut other) = (database.connection(), database.connection());
+    connection
+        .batch_execute("UPDATE idempotency_keys SET created_at = now() - interval '24 hours'")
+        .unwrap();
+    // What a submit does, held before its commit until the tidying waits for it.
+    connection.batch_execute("BEGIN; UPDATE idempotency_keys SET created_at = now()").unwrap();
+    let tidied = tokio::spawn(async move { store.maintenance.tidy().await });
+    let waits = sql_query(
+        "SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    let end = Instant::now() + Duration::from_secs(3);
+    while waits.clone().execute(&mut other).unwrap() == 0 {
+        assert!(Instant::now() < end, "nothing waits");
+        tokio::task::yield_now().await;
+    }
+    connection.batch_execute("COMMIT").unwrap();
+    tidied.await.unwrap().unwrap();
+    assert_eq!(sql_query("SELECT FROM idempotency_keys").execute(&mut other).unwrap(), 1);
+}

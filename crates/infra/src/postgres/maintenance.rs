@@ -98,12 +98,14 @@ const FOLD: &str = "
     )
     SELECT count(*) FROM taken";
 
+/// The age is asked again of a row that another transaction had to let go first:
+/// it may have been answered anew.
 const FORGET: &str = "
     WITH forgotten AS (
         DELETE FROM idempotency_keys WHERE key = ANY (ARRAY (
             SELECT key FROM idempotency_keys
             WHERE created_at <= now() - interval '24 hours' ORDER BY created_at LIMIT ?
-        ))
+        )) AND created_at <= now() - interval '24 hours'
         RETURNING key
     )
     SELECT count(*) FROM forgotten";
