@@ -90,14 +90,19 @@ impl<C: R2D2Connection + Send + 'static> Pool<C> {
         let job = spawn_blocking(move || {
             // Held as long as the connection is, even when nobody waits any more.
             let _permit = permit;
-            let mut connection =
-                connections.get().map_err(|error| DbError::Unreachable(error.to_string()))?;
-            connection.use_for(work)
+            let mut connection = connections.get().map_err(|error| {
+                if connections.state().connections >= connections.max_size() {
+                    StoreError::Busy
+                } else {
+                    DbError::Unreachable(error.to_string()).into()
+                }
+            })?;
+            connection.use_for(work).map_err(StoreError::from)
         });
         match timeout_at(deadline, job).await {
             Err(_) => Err(DbError::Late.into()),
             Ok(Err(stopped)) => Err(DbError::Abandoned(stopped.to_string()).into()),
-            Ok(Ok(answer)) => answer.map_err(StoreError::from),
+            Ok(Ok(answer)) => answer,
         }
     }
 }
@@ -171,6 +176,27 @@ mod tests {
         let pool = Pool::with_deadline(1, SHORT, memory);
         let _all = pool.permits.clone().acquire_many_owned(1 + QUEUE).await.unwrap();
         let answer = pool.run(|_| Ok(())).await;
+        assert!(matches!(answer, Err(StoreError::Busy)), "{answer:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_caller_without_a_connection_is_told_to_come_again() {
+        let pool = Arc::new(Pool::with_deadline(1, 10 * SHORT, memory));
+        let (begun, end) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+        let (holder, inside) = (pool.clone(), (begun.clone(), end.clone()));
+        let holding = tokio::spawn(async move {
+            holder
+                .run(move |_| {
+                    inside.0.wait();
+                    inside.1.wait();
+                    Ok(())
+                })
+                .await
+        });
+        begun.wait();
+        let answer = pool.run(|_| Ok(())).await;
+        end.wait();
+        drop(holding.await);
         assert!(matches!(answer, Err(StoreError::Busy)), "{answer:?}");
     }
 
