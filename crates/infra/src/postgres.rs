@@ -192,6 +192,7 @@ impl Maintenance for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.probe.run(|c| sql("SELECT 1").execute(c).map(drop)).await
+        // A store without tables is not ready either.
+        self.probe.run(|c| sql("SELECT FROM tenants LIMIT 1").execute(c).map(drop)).await
     }
 }

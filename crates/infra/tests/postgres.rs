@@ -47,6 +47,13 @@ fn migrations_run_up_down_and_up_again() {
     assert_eq!(migrations::apply(&url).unwrap(), all);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_without_tables_is_not_ready() {
+    let database = Database::empty();
+    assert!(database.store().maintenance.ping().await.is_err());
+    assert!(Database::migrated().store().maintenance.ping().await.is_ok());
+}
+
 #[test]
 fn of_processes_that_migrate_at_once_one_does() {
     let database = Database::empty();
