@@ -25,11 +25,13 @@ impl<'a> Context<'a> {
         Ok(Self { text, members })
     }
 
-    /// A member's value; of members with the same name the last, as for most
-    /// readers of JSON.
-    pub(super) fn get(&self, name: &str) -> Option<Value> {
+    /// A member's value, unless it is an array or object, which no rule here asks
+    /// for and which may be large; of members with the same name the last, as for
+    /// most readers of JSON.
+    fn get(&self, name: &str) -> Option<Value> {
         let (_, value) = self.members.iter().rev().find(|(key, _)| is_named(key, name))?;
-        serde_json::from_str(value.get()).ok()
+        let text = value.get();
+        (!text.starts_with(['[', '{'])).then(|| serde_json::from_str(text).ok()).flatten()
     }
 
     /// Whether a member stands for yes: true, a number but zero, or one of the
@@ -59,17 +61,31 @@ impl<'a> Context<'a> {
         if set.is_empty() {
             return JsonObject::parse("context", self.text.to_owned());
         }
-        let kept =
-            self.members.iter().filter(|(key, _)| !set.iter().any(|(name, _)| is_named(key, name)));
-        let kept = kept.map(|(key, value)| format!("{}:{}", key.get(), value.get()));
-        let set = set.iter().map(|(name, value)| format!("\"{name}\":{value}"));
-        let members: Vec<String> = kept.chain(set).collect();
-        JsonObject::parse("context", format!("{{{}}}", members.join(",")))
+        let mut text = String::with_capacity(self.text.len());
+        let mut push = |key: &str, value: &str| {
+            let before = if text.is_empty() { "{" } else { "," };
+            text.extend([before, key, ":", value]);
+        };
+        for (key, value) in &self.members {
+            if !set.iter().any(|(name, _)| is_named(key, name)) {
+                push(key.get(), value.get());
+            }
+        }
+        for (name, value) in set {
+            push(&format!("\"{name}\""), &value.to_string());
+        }
+        text.push('}');
+        JsonObject::parse("context", text)
     }
 }
 
 fn is_named(key: &RawValue, name: &str) -> bool {
-    serde_json::from_str::<String>(key.get()).is_ok_and(|key| key == name)
+    let key = key.get();
+    // There can be millions of members, and hardly any name is escaped.
+    if key.contains('\\') {
+        return serde_json::from_str::<String>(key).is_ok_and(|key| key == name);
+    }
+    key.strip_prefix('"').and_then(|key| key.strip_suffix('"')) == Some(name)
 }
 
 struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
