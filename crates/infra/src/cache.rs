@@ -1,4 +1,5 @@
-//! What memory can answer: tasks that have ended, and keys seen a moment ago.
+//! What memory can answer: what does not change of tasks, and keys seen a
+//! moment ago.
 
 use async_trait::async_trait;
 use moka::sync::Cache;
@@ -12,7 +13,7 @@ use taskgate_domain::{
     query::{TaskKey, TaskPage, TaskQuery},
     queue::{CancelRequest, Cancellation},
     task::{
-        Task,
+        Subject, Task, TaskSummary,
         submit::{NewTask, Submission},
         work::Work,
     },
@@ -20,6 +21,8 @@ use taskgate_domain::{
 
 /// The memory that finished tasks may take, in bytes.
 const TASK_BYTES: u64 = 64 << 20;
+/// The memory that lines of lists may take, in bytes.
+const SUMMARY_BYTES: u64 = 32 << 20;
 /// How long a key is believed to be as it was found: so much later another
 /// process's revocation takes effect.
 const KEY_LIFE: Duration = Duration::from_secs(5);
@@ -89,6 +92,36 @@ impl TaskRepository for CachedTasks {
 
     async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError> {
         self.store.cancel(request).await
+    }
+}
+
+/// Lines of lists by the tasks' numbers: what was asked, and how the task ended
+/// if it had when the line was read. Neither ever changes.
+#[derive(Clone)]
+pub(crate) struct Summaries(Cache<i64, Arc<TaskSummary>>);
+
+impl Default for Summaries {
+    fn default() -> Self {
+        let weight = |_: &i64, summary: &Arc<TaskSummary>| {
+            let query = match &summary.subject {
+                Subject::Agent { query, .. } => query.len(),
+                Subject::Research { .. } => 0,
+            };
+            u32::try_from(512 + query).unwrap_or(u32::MAX)
+        };
+        Self(Cache::builder().max_capacity(SUMMARY_BYTES).weigher(weight).build())
+    }
+}
+
+impl Summaries {
+    /// The line of a task, if it is remembered.
+    pub(crate) fn get(&self, number: i64) -> Option<Arc<TaskSummary>> {
+        self.0.get(&number)
+    }
+
+    /// Remembers a line.
+    pub(crate) fn insert(&self, number: i64, summary: Arc<TaskSummary>) {
+        self.0.insert(number, summary);
     }
 }
 

@@ -474,7 +474,7 @@ pub(crate) fn object(field: &'static str, text: String) -> QueryResult<JsonObjec
     JsonObject::parse(field, text).map_err(unreadable)
 }
 
-fn progress(current: i64, total: i64) -> QueryResult<Progress> {
+pub(crate) fn progress(current: i64, total: i64) -> QueryResult<Progress> {
     Progress::new(current, total).map_err(unreadable)
 }
 

@@ -16,7 +16,7 @@ mod report;
 mod row;
 mod submit;
 
-use crate::{pool::Pool, statement::sql, wake::Wake};
+use crate::{cache::Summaries, pool::Pool, statement::sql, wake::Wake};
 use async_trait::async_trait;
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use read::SessionColumns;
@@ -50,6 +50,7 @@ pub(crate) struct PostgresStore {
     pool: Pool<PgConnection>,
     probe: Pool<PgConnection>,
     wake: Wake,
+    summaries: Summaries,
 }
 
 impl PostgresStore {
@@ -61,6 +62,7 @@ impl PostgresStore {
             pool: Pool::new(pool_size, move || connection::connect(&url)),
             probe: Pool::with_deadline(1, PROBE_DEADLINE, move || connection::connect(&probed)),
             wake: Wake::default(),
+            summaries: Summaries::default(),
         }
     }
 
@@ -95,7 +97,8 @@ impl TaskRepository for PostgresStore {
     }
 
     async fn list(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
-        self.run(move |c| list::list(c, &query)).await
+        let summaries = self.summaries.clone();
+        self.run(move |c| list::list(c, &summaries, &query)).await
     }
 
     async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError> {

@@ -1,6 +1,6 @@
 //! Values as the wire spells them, the same on every face.
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, SecondsFormat, Timelike, Utc};
 use serde::{Serialize, Serializer};
 
 /// A time as `YYYY-MM-DDThh:mm:ss[.ffffff]Z`. The fraction is left out when it
@@ -12,8 +12,9 @@ pub(crate) struct Timestamp(pub(crate) DateTime<Utc>);
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = self.0.nanosecond() / 1_000 == 0;
-        let format = if whole { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.6fZ" };
-        serializer.collect_str(&self.0.format(format))
+        let fraction = if whole { SecondsFormat::Secs } else { SecondsFormat::Micros };
+        // A page has forty of them: this is several times as fast as `format`.
+        serializer.serialize_str(&self.0.to_rfc3339_opts(fraction, true))
     }
 }
 

@@ -1,41 +1,99 @@
 //! Reading pages.
+//!
+//! One statement tells the length of the list, the numbers of the page, and
+//! what changes of its tasks; the rest never changes, so it is read once and
+//! remembered.
 
-use super::row::PageRow;
+use super::row::{LineRow, SummaryRow, SummaryState};
 use crate::{
-    encode::{ListScope, status_code},
+    cache::Summaries,
+    encode::{self, ListScope, status_code},
+    error::unreadable,
     statement::sql,
 };
 use diesel::{
     PgConnection, QueryResult, RunQueryDsl,
     sql_types::{Array, BigInt, SmallInt, Uuid as SqlUuid},
 };
+use std::{collections::HashMap, sync::Arc};
 use taskgate_domain::{
     query::{TaskPage, TaskQuery},
-    task::status::TaskStatus,
+    task::{TaskSummary, status::TaskStatus},
 };
 
 /// Reads a page and the length of its list, in one snapshot.
-pub(super) fn list(connection: &mut PgConnection, query: &TaskQuery) -> QueryResult<TaskPage> {
+pub(super) fn list(
+    connection: &mut PgConnection,
+    summaries: &Summaries,
+    query: &TaskQuery,
+) -> QueryResult<TaskPage> {
     let scope = ListScope::from(&query.scope);
     let text = statement(&scope, &query.statuses);
     let scopes = match scope {
         ListScope::Owner(owner) => vec![owner],
         ListScope::Groups(groups) => groups,
     };
-    let statuses = match query.statuses.as_slice() {
-        [] => TaskStatus::ALL.as_slice(),
-        some => some,
-    };
-    let rows: Vec<PageRow> = sql(text)
+    let rows: Vec<LineRow> = sql(text)
         .bind::<Array<SqlUuid>, _>(scopes)
-        .bind::<Array<SmallInt>, _>(codes(statuses))
+        .bind::<Array<SmallInt>, _>(codes(&query.statuses))
         .bind::<BigInt, _>(query.page.limit())
         .bind::<BigInt, _>(query.page.offset())
         .load(connection)?;
     let total = rows.first().map_or(0, |row| row.total);
-    let lines = rows.into_iter().filter_map(|row| row.line);
-    let tasks = lines.map(|line| line.summary()).collect::<QueryResult<_>>()?;
-    Ok(TaskPage { tasks, total })
+    let lines: Vec<(i64, Option<SummaryState>)> =
+        rows.into_iter().filter_map(|row| row.line).collect();
+    let known = known(connection, summaries, &lines)?;
+    let tasks = lines.into_iter().map(|(number, live)| {
+        let summary =
+            known.get(&number).ok_or_else(|| unreadable("a listed task has no row"))?.as_ref();
+        match live {
+            None => Ok(summary.clone()),
+            // It may have ended since the page was read.
+            Some(live) => Ok(TaskSummary {
+                status: encode::status(live.status)?,
+                progress: encode::progress(live.progress, live.total)?,
+                finished: None,
+                ..summary.clone()
+            }),
+        }
+    });
+    Ok(TaskPage { tasks: tasks.collect::<QueryResult<_>>()?, total })
+}
+
+/// What never changes of these tasks, from memory or else from the tables. A
+/// task that had ended when its page was read has its end in there.
+fn known(
+    connection: &mut PgConnection,
+    summaries: &Summaries,
+    lines: &[(i64, Option<SummaryState>)],
+) -> QueryResult<HashMap<i64, Arc<TaskSummary>>> {
+    let mut known = HashMap::with_capacity(lines.len());
+    let mut unknown = Vec::new();
+    for (number, live) in lines {
+        match summaries.get(*number) {
+            Some(summary) if live.is_some() || summary.finished.is_some() => {
+                known.insert(*number, summary);
+            }
+            _ => unknown.push(*number),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(known);
+    }
+    let rows: Vec<SummaryRow> = sql("SELECT t.number, t.id, t.kind, t.project_id, t.mode, t.query,
+            t.created_at, f.status, f.progress, f.total, f.finished_at, f.prompt_tokens,
+            f.completion_tokens, f.total_tokens, f.cost_nanos
+        FROM tasks t LEFT JOIN finished_tasks f ON f.task_number = t.number
+        WHERE t.number = ANY (?)")
+    .bind::<Array<BigInt>, _>(unknown)
+    .load(connection)?;
+    for SummaryRow(columns) in rows {
+        let number = columns.number;
+        let summary = Arc::new(columns.summary()?);
+        summaries.insert(number, summary.clone());
+        known.insert(number, summary);
+    }
+    Ok(known)
 }
 
 fn codes(statuses: &[TaskStatus]) -> Vec<i16> {
@@ -47,8 +105,7 @@ fn codes(statuses: &[TaskStatus]) -> Vec<i16> {
 /// order and is not run.
 ///
 /// The length of the list is the sum of its counts. The numbers of the page
-/// come from an index alone, so that what an offset skips is not read, and only
-/// then the rows.
+/// come from an index alone, so that what an offset skips is not read.
 fn statement(scope: &ListScope, statuses: &[TaskStatus]) -> String {
     let column = match scope {
         ListScope::Owner(_) => "owner_id",
@@ -63,25 +120,18 @@ fn statement(scope: &ListScope, statuses: &[TaskStatus]) -> String {
         (_, [_]) => single("live_tasks", "task_number", column, "AND status = ($2)[1]"),
         _ => merged(column, statuses),
     };
+    let of_statuses = if statuses.is_empty() { "" } else { "AND status = ANY ($2)" };
     format!(
         "WITH given AS (SELECT ?, ?, ?, ?)
         SELECT counted.total, page.* FROM (
             SELECT coalesce(sum(tasks), 0)::bigint AS total FROM (
-                SELECT tasks FROM task_counts
-                WHERE scope = ANY ($1) AND status = ANY ($2)
+                SELECT tasks FROM task_counts WHERE scope = ANY ($1) {of_statuses}
                 UNION ALL
-                SELECT tasks FROM task_count_deltas
-                WHERE scope = ANY ($1) AND status = ANY ($2)
+                SELECT tasks FROM task_count_deltas WHERE scope = ANY ($1) {of_statuses}
             ) parts
         ) counted LEFT JOIN (
-            SELECT t.number, t.id, t.kind, t.project_id, t.mode, t.query,
-                coalesce(l.status, f.status), coalesce(l.progress, f.progress),
-                coalesce(l.total, f.total), t.created_at, f.finished_at, f.prompt_tokens,
-                f.completion_tokens, f.total_tokens, f.cost_nanos
-            FROM ({numbers}) n
-            JOIN tasks t ON t.number = n.number
-            LEFT JOIN live_tasks l ON l.task_number = n.number
-            LEFT JOIN finished_tasks f ON f.task_number = n.number
+            SELECT n.number, l.status, l.progress, l.total
+            FROM ({numbers}) n LEFT JOIN live_tasks l ON l.task_number = n.number
         ) page ON true ORDER BY page.number DESC"
     )
 }

@@ -1,14 +1,16 @@
 //! Rows, read by position: a page reads hundreds of values, and looking each
 //! column up by its name takes as long as the database takes for the page.
 
-use crate::encode::{Asked, FinishedColumns, LiveColumns, SummaryColumns, UsageColumns};
+use crate::encode::{
+    Asked, FinishedColumns, LiveColumns, SummaryColumns, UsageColumns, status_code,
+};
 use diesel::{
     deserialize::{self, FromSql, QueryableByName},
     pg::Pg,
     row::NamedRow,
     sql_types::{BigInt, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
-use taskgate_domain::task::{Task, TaskState};
+use taskgate_domain::task::{Task, TaskState, status::TaskStatus};
 
 /// The values of a row, from the first to the last.
 pub(super) struct Values<'r, R> {
@@ -148,35 +150,65 @@ impl QueryableByName<Pg> for TaskRow {
 
 /// A line of a page beside the length of the whole list; an empty page is one
 /// row without a line.
-pub(super) struct PageRow {
+pub(super) struct LineRow {
     pub(super) total: i64,
-    pub(super) line: Option<SummaryColumns>,
+    /// The task's number and, unless it has ended, where it is.
+    pub(super) line: Option<(i64, Option<SummaryState>)>,
 }
 
-impl QueryableByName<Pg> for PageRow {
+/// What changes of a live task's line.
+pub(super) struct SummaryState {
+    pub(super) status: i16,
+    pub(super) progress: i64,
+    pub(super) total: i64,
+}
+
+impl QueryableByName<Pg> for LineRow {
     fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
         let mut values = Values::of(row);
         let total = values.next::<BigInt, _>()?;
         let Some(number) = values.next::<Nullable<BigInt>, Option<i64>>()? else {
             return Ok(Self { total, line: None });
         };
-        let line = SummaryColumns {
-            number,
+        let live = match values.next::<Nullable<SmallInt>, _>()? {
+            None => None,
+            Some(status) => Some(SummaryState {
+                status,
+                progress: values.next::<BigInt, _>()?,
+                total: values.next::<BigInt, _>()?,
+            }),
+        };
+        Ok(Self { total, line: Some((number, live)) })
+    }
+}
+
+/// What never changes of a line. As long as the task has not ended, its status
+/// and progress here stand for nothing.
+pub(super) struct SummaryRow(pub(super) SummaryColumns);
+
+impl QueryableByName<Pg> for SummaryRow {
+    fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
+        let mut values = Values::of(row);
+        let mut columns = SummaryColumns {
+            number: values.next::<BigInt, _>()?,
             id: values.next::<SqlUuid, _>()?,
             kind: values.next::<SmallInt, _>()?,
             project: values.next::<Nullable<BigInt>, _>()?,
             mode: values.next::<Nullable<SmallInt>, _>()?,
             query: values.next::<Nullable<Text>, _>()?,
-            status: values.next::<SmallInt, _>()?,
-            progress: values.next::<BigInt, _>()?,
-            total: values.next::<BigInt, _>()?,
             created_at: values.next::<Timestamptz, _>()?,
-            finished: match values.next::<Nullable<Timestamptz>, _>()? {
-                None => None,
-                Some(at) => Some((at, usage(&mut values)?)),
-            },
+            status: status_code(TaskStatus::Queued),
+            progress: 0,
+            total: 0,
+            finished: None,
         };
-        Ok(Self { total, line: Some(line) })
+        if let Some(status) = values.next::<Nullable<SmallInt>, _>()? {
+            columns.status = status;
+            columns.progress = values.next::<BigInt, _>()?;
+            columns.total = values.next::<BigInt, _>()?;
+            columns.finished = Some((values.next::<Timestamptz, _>()?, usage(&mut values)?));
+        }
+        Ok(Self(columns))
     }
 }
 
