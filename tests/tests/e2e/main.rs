@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod commands;
+mod documents;
 mod durability;
 mod gateway_cancel;
 mod gateway_list;

@@ -1,0 +1,105 @@
+//! The pages of the documentation: each command is run as printed, in the
+//! order of its page, and must print what stands below it.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+use taskgate_tests::{Server, Store};
+
+taskgate_tests::on_both_stores!(
+    the_readme_holds,
+    the_gateway_page_holds,
+    the_japanese_gateway_page_holds,
+    the_research_page_holds,
+    the_worker_page_holds,
+);
+
+async fn the_readme_holds(store: Store) {
+    check(&store, "README.md");
+}
+
+async fn the_gateway_page_holds(store: Store) {
+    check(&store, "docs/gateway-api.md");
+}
+
+async fn the_japanese_gateway_page_holds(store: Store) {
+    check(&store, "docs/gateway-api.ja.md");
+}
+
+async fn the_research_page_holds(store: Store) {
+    check(&store, "docs/research-api.md");
+}
+
+async fn the_worker_page_holds(store: Store) {
+    check(&store, "docs/worker-protocol.md");
+}
+
+/// Between the outputs of two commands.
+const CUT: &str = "\n-----\n";
+
+fn check(store: &Store, page: &str) {
+    let path = format!("{}/../{page}", env!("CARGO_MANIFEST_DIR"));
+    let samples = samples(&std::fs::read_to_string(path).expect("a page"));
+    assert!(samples.len() > 4, "{page} has only {} samples", samples.len());
+    let server = Server::dev(store);
+    let mut script = String::from("set -euo pipefail\n");
+    for (command, _) in &samples {
+        script += &format!("{command}\nprintf '%s' '{CUT}'\n");
+    }
+    for (port, api) in
+        [(8080, server.gateway()), (8000, server.research()), (8090, server.worker())]
+    {
+        script = script.replace(&format!("http://localhost:{port}"), api.base());
+    }
+    let printed = pipe(Command::new("bash"), &script);
+    for ((command, expected), printed) in samples.iter().zip(printed.split(CUT)) {
+        assert_eq!(settled(printed), settled(expected), "{page}: {command}");
+    }
+}
+
+/// The commands of a page, each with the output printed below it. The two that
+/// build the program are not for an end-to-end test.
+fn samples(page: &str) -> Vec<(String, String)> {
+    let mut samples = Vec::new();
+    let mut command = None;
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (language, text) = block.split_once('\n').expect("a block");
+        match (language, command.take()) {
+            ("sh", _) if !text.starts_with("cargo ") && !text.starts_with("scripts/") => {
+                command = Some(text.to_owned());
+            }
+            ("json" | "text", Some(command)) => samples.push((command, text.to_owned())),
+            _ => {}
+        }
+    }
+    samples
+}
+
+/// A text without what differs from run to run: ids and times.
+fn settled(text: &str) -> String {
+    let mut sed = Command::new("sed");
+    sed.args([
+        "-E",
+        "-e",
+        "s/task_[0-9A-Z]{26}/task_ID/g",
+        "-e",
+        "s/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g",
+        "-e",
+        "s/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\\.[0-9]{6})?/TIME/g",
+    ]);
+    pipe(sed, text).trim().to_owned()
+}
+
+/// What a program prints when it reads `input`.
+fn pipe(mut program: Command, input: &str) -> String {
+    let mut child = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{input}\n{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
