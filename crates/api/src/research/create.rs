@@ -85,7 +85,8 @@ pub(super) struct CreateTask {
     /// Tasks of a higher priority run first; 0 by default.
     #[schema(minimum = -1000, maximum = 1000)]
     priority: Option<i64>,
-    /// Not to be run before: RFC 3339, or without a zone for UTC.
+    /// Not to be run before: RFC 3339, or without a zone for UTC; in the years
+    /// 1970 to 9997.
     #[schema(example = "2025-03-12T10:00:00")]
     run_after: Option<String>,
     /// How often the task may be tried; 3 by default.

@@ -6,7 +6,7 @@ use crate::{
     task::{Owner, Task, work::Work},
     text,
 };
-use chrono::{DateTime, Duration, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, Duration, SubsecRound, Utc};
 use sha2::{Digest, Sha256};
 
 /// A task on its way into the store.
@@ -24,6 +24,9 @@ pub struct NewTask {
     /// Makes a repeated request find the first one's task.
     pub idempotency: Option<IdempotencyKey>,
 }
+
+/// The longest timeout: 366 days.
+const MAX_TIMEOUT_SECONDS: i64 = 366 * 86_400;
 
 /// When and how often to run a task. The default is at once, in the order of
 /// submission, three times at most, without a deadline.
@@ -62,11 +65,12 @@ impl SubmitOptions {
     /// Keeps the task queued until then.
     ///
     /// # Errors
-    /// [`InvalidValue`] outside the years 1970 to 9999.
+    /// [`InvalidValue`] outside the years 1970 to 9997: with the longest timeout
+    /// the deadline still has a year of four digits, as RFC 3339 demands.
     pub fn with_run_after(self, at: DateTime<Utc>) -> Result<Self, InvalidValue> {
-        const END: i64 = 253_402_300_800;
-        in_range::<i64>("run_after", at.timestamp(), 0, END - 1)
-            .map_err(|_| InvalidValue::new("run_after", "must lie in the years 1970 to 9999"))?;
+        if at.timestamp() < 0 || at.year() > 9997 {
+            return Err(InvalidValue::new("run_after", "must lie in the years 1970 to 9997"));
+        }
         Ok(Self { run_after: Some(at.trunc_subsecs(6)), ..self })
     }
 
@@ -77,7 +81,7 @@ impl SubmitOptions {
     /// # Errors
     /// [`InvalidValue`] outside that range.
     pub fn with_timeout_seconds(self, seconds: i64) -> Result<Self, InvalidValue> {
-        let seconds: i64 = in_range("timeout_seconds", seconds, 1, 366 * 86_400)?;
+        let seconds: i64 = in_range("timeout_seconds", seconds, 1, MAX_TIMEOUT_SECONDS)?;
         Ok(Self { timeout: Some(Duration::seconds(seconds)), ..self })
     }
 
@@ -212,8 +216,9 @@ pub enum SubmissionKind {
 
 #[cfg(test)]
 mod tests {
-    use super::{IdempotencyKey, SubmitOptions};
+    use super::{IdempotencyKey, MAX_TIMEOUT_SECONDS, SubmitOptions};
     use crate::id::UserId;
+    use chrono::{DateTime, Datelike, Utc};
 
     #[test]
     fn options_outside_their_range_are_refused() {
@@ -228,6 +233,24 @@ mod tests {
             options().with_max_attempts(101).unwrap_err().to_string(),
             "max_attempts must be between 1 and 100"
         );
+    }
+
+    #[test]
+    fn the_latest_deadline_has_a_year_of_four_digits() {
+        let start = |text: &str| {
+            let at: DateTime<Utc> = text.parse().unwrap();
+            SubmitOptions::default().with_run_after(at)
+        };
+        let latest = start("9997-12-31T23:59:59.999999Z").unwrap();
+        let latest = latest.with_timeout_seconds(MAX_TIMEOUT_SECONDS).unwrap();
+        let deadline = latest.run_after().unwrap() + latest.timeout().unwrap();
+        assert_eq!(deadline.year(), 9999);
+        assert_eq!(
+            start("9998-01-01T00:00:00Z").unwrap_err().to_string(),
+            "run_after must lie in the years 1970 to 9997"
+        );
+        assert!(start("1970-01-01T00:00:00Z").is_ok());
+        assert!(start("1969-12-31T23:59:59.9Z").is_err());
     }
 
     #[test]
