@@ -234,6 +234,14 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_probe_may_ask_for_the_head_alone() {
+        let request = "HEAD /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+        let answer = exchange(HttpOptions::default(), request.into()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[actix_web::test]
     async fn bytes_that_are_no_text_are_refused_wherever_they_stand() {
         for target in ["/api/v1/tasks?status=\u{ff}", "/api/v1/tasks/\u{ff}", "/\u{ff}"] {
             let request = format!("GET {target} HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\n\r\n");

@@ -12,9 +12,20 @@ use utoipa::ToSchema;
 
 /// The routes that need no key.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    // Load balancers probe with HEAD; actix leaves the body of its answer out.
     config
-        .service(web::resource("/health").get(health).default_service(edge::only("GET")))
-        .service(web::resource("/readiness").get(readiness).default_service(edge::only("GET")))
+        .service(
+            web::resource("/health")
+                .get(health)
+                .route(web::head().to(health))
+                .default_service(edge::only("GET, HEAD")),
+        )
+        .service(
+            web::resource("/readiness")
+                .get(readiness)
+                .route(web::head().to(readiness))
+                .default_service(edge::only("GET, HEAD")),
+        )
         .service(web::resource("/openapi.json").get(openapi).default_service(edge::only("GET")));
 }
 

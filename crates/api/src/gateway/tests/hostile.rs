@@ -92,8 +92,8 @@ async fn a_wrong_method_is_told_the_right_ones() {
         (Method::PUT, "/api/v1/tasks", "GET, POST"),
         (Method::POST, task.as_str(), "GET"),
         (Method::GET, cancel.as_str(), "POST"),
-        (Method::POST, "/health", "GET"),
-        (Method::POST, "/readiness", "GET"),
+        (Method::POST, "/health", "GET, HEAD"),
+        (Method::POST, "/readiness", "GET, HEAD"),
         (Method::DELETE, "/openapi.json", "GET"),
     ] {
         let request = TestRequest::with_uri(uri).method(method);

@@ -4,7 +4,7 @@ use crate::{
     server::Face,
     testing::{Mocks, send},
 };
-use actix_web::test::TestRequest;
+use actix_web::{http::Method, test::TestRequest};
 use serde_json::Value;
 use taskgate_domain::error::StoreError;
 
@@ -26,6 +26,22 @@ async fn health_needs_neither_key_nor_store() {
 
     {"status":"healthy","version":"0.0.0-test","time":"*","checks":{"gateway":"ok"}}
     "#);
+}
+
+#[actix_web::test]
+async fn a_head_has_the_status_of_a_get() {
+    let status = async |ready: bool| {
+        let mut mocks = Mocks::default();
+        mocks
+            .maintenance
+            .expect_ping()
+            .returning(move || if ready { Ok(()) } else { Err(StoreError::Busy) });
+        let request = TestRequest::with_uri("/readiness").method(Method::HEAD);
+        let answer = send(&mocks.state(Face::Gateway), request).await;
+        answer.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(status(true).await, "200 OK");
+    assert_eq!(status(false).await, "503 Service Unavailable");
 }
 
 #[actix_web::test]
