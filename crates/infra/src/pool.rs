@@ -10,7 +10,7 @@ use diesel::{
     r2d2::{ManageConnection, NopErrorHandler, R2D2Connection},
 };
 use std::{
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 use taskgate_domain::error::StoreError;
@@ -70,8 +70,8 @@ impl<C: R2D2Connection + Send + 'static> Pool<C> {
 
     /// Runs `work` on a connection.
     ///
-    /// A caller that goes away, or is told that time is up, does not stop the
-    /// work, so it must be short.
+    /// A caller that goes away, or is told that time is up, does not stop work
+    /// that has begun, so it must be short.
     ///
     /// # Errors
     /// [`StoreError::Busy`] when every connection stayed in use, else
@@ -80,6 +80,17 @@ impl<C: R2D2Connection + Send + 'static> Pool<C> {
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.run_for(move |connection, _| work(connection)).await
+    }
+
+    /// As [`run`](Self::run), for work that asks now and then whether anybody
+    /// waits for its answer.
+    pub(crate) async fn run_for<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut C, &Caller) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let present = Arc::new(());
+        let caller = Caller(Arc::downgrade(&present));
         let deadline = tokio::time::Instant::now() + self.deadline;
         let permit =
             timeout(PERMIT_DEADLINE.min(self.deadline), self.permits.clone().acquire_owned())
@@ -97,13 +108,28 @@ impl<C: R2D2Connection + Send + 'static> Pool<C> {
                     DbError::Unreachable(error.to_string()).into()
                 }
             })?;
-            connection.use_for(work).map_err(StoreError::from)
+            if !caller.waits() {
+                return Err(DbError::Late.into());
+            }
+            connection.use_for(|connection| work(connection, &caller)).map_err(StoreError::from)
         });
-        match timeout_at(deadline, job).await {
+        let answer = timeout_at(deadline, job).await;
+        drop(present);
+        match answer {
             Err(_) => Err(DbError::Late.into()),
             Ok(Err(stopped)) => Err(DbError::Abandoned(stopped.to_string()).into()),
             Ok(Ok(answer)) => answer,
         }
+    }
+}
+
+/// Whoever asked for some work.
+pub(crate) struct Caller(Weak<()>);
+
+impl Caller {
+    /// Whether it has neither gone away nor been told that time is up.
+    pub(crate) fn waits(&self) -> bool {
+        self.0.strong_count() > 0
     }
 }
 
@@ -213,6 +239,25 @@ mod tests {
             .await;
         assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
         end.wait();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_learns_that_its_caller_was_told_that_time_is_up() {
+        let pool = Pool::with_deadline(1, SHORT, memory);
+        let end = Arc::new(Barrier::new(2));
+        let inside = end.clone();
+        let (tell, told) = std::sync::mpsc::channel();
+        let answer = pool
+            .run_for(move |_, caller| {
+                let before = caller.waits();
+                inside.wait();
+                tell.send((before, caller.waits())).unwrap();
+                Ok(())
+            })
+            .await;
+        assert!(matches!(answer, Err(StoreError::Failed(_))), "{answer:?}");
+        end.wait();
+        assert_eq!(told.recv(), Ok((true, false)));
     }
 
     #[tokio::test]

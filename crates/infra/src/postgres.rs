@@ -1,7 +1,8 @@
 //! The ports over PostgreSQL.
 //!
 //! Every read and nearly every change is one statement, which is its own
-//! transaction: a round trip and, for a change, a commit. All times are those
+//! transaction: a round trip and, for a change, a commit. A claim is committed
+//! by itself, once it is known that somebody still waits for it. All times are those
 //! of the database's clock.
 
 mod cancel;
@@ -20,7 +21,13 @@ use crate::{cache::Summaries, pool::Pool, statement::sql, wake::Wake};
 use async_trait::async_trait;
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use read::SessionColumns;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use taskgate_domain::{
     error::{ReportError, StoreError},
     event::{NewEvent, TaskEvent},
@@ -78,12 +85,20 @@ impl PostgresStore {
 impl TaskRepository for PostgresStore {
     async fn submit(&self, task: NewTask) -> Result<Submission, StoreError> {
         let (id, kind) = (TaskKey::Id(task.id), task.work.kind());
-        let submission = match self.run(move |c| submit::submit(c, &task)).await {
+        let begun = Arc::new(AtomicBool::new(false));
+        let begin = begun.clone();
+        let submit = move |connection: &mut PgConnection| {
+            begin.store(true, Ordering::SeqCst);
+            submit::submit(connection, &task)
+        };
+        let submission = match self.run(submit).await {
             // The commit may have come through although its answer did not.
-            Err(StoreError::Failed(cause)) => match self.find(id).await {
-                Ok(Some(task)) => Submission { task, kind: SubmissionKind::Created },
-                _ => return Err(StoreError::Failed(cause)),
-            },
+            Err(StoreError::Failed(cause)) if begun.load(Ordering::SeqCst) => {
+                match self.find(id).await {
+                    Ok(Some(task)) => Submission { task, kind: SubmissionKind::Created },
+                    _ => return Err(StoreError::Failed(cause)),
+                }
+            }
             answer => answer?,
         };
         if submission.kind == SubmissionKind::Created {
@@ -113,7 +128,7 @@ impl TaskQueue for PostgresStore {
         self.wake
             .poll(&request.kinds, request.wait, || {
                 let request = request.clone();
-                self.run(move |c| claim::claim(c, &request))
+                self.pool.run_for(move |c, caller| claim::claim(c, &request, caller))
             })
             .await
     }

@@ -323,6 +323,43 @@ async fn a_store_recovers_when_its_connections_die() {
     assert_eq!(found, Some(kept));
 }
 
+/// Waits until this is so of `others`, the connections of the database but this.
+async fn until(connection: &mut PgConnection, condition: &str) {
+    let condition = format!(
+        "WITH others AS (
+            SELECT * FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+         ) SELECT WHERE {condition}"
+    );
+    let end = Instant::now() + Duration::from_secs(3);
+    while sql_query(condition.as_str()).execute(connection).unwrap() == 0 {
+        assert!(Instant::now() < end, "never: {condition}");
+        tokio::task::yield_now().await;
+    }
+}
+
+const ONE_WAITS: &str = "EXISTS (SELECT FROM others WHERE wait_event_type = 'Lock')";
+const ALL_ARE_IDLE: &str = "NOT EXISTS (SELECT FROM others WHERE state <> 'idle')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_up_takes_no_task() {
+    let database = Database::migrated();
+    let store = database.store();
+    let task = store.tasks.submit(build::agent_task(UserId::DEFAULT)).await.unwrap().task;
+    let (mut connection, mut other) = (database.connection(), database.connection());
+    // Stops the claim while it writes.
+    connection.batch_execute("BEGIN; LOCK TABLE task_events IN SHARE MODE").unwrap();
+    let queue = store.queue.clone();
+    let claim = tokio::spawn(async move { queue.claim(build::claim(1)).await });
+    until(&mut other, ONE_WAITS).await;
+    claim.abort();
+    assert!(claim.await.unwrap_err().is_cancelled());
+    connection.batch_execute("COMMIT").unwrap();
+    until(&mut other, ALL_ARE_IDLE).await;
+    let found = store.tasks.find(taskgate_domain::query::TaskKey::Id(task.id)).await.unwrap();
+    assert_eq!(found, Some(task));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_request_is_forgotten_after_a_day() {
     let database = Database::migrated();
@@ -353,15 +390,7 @@ async fn a_request_that_is_answered_anew_is_not_forgotten_with_the_old_one() {
     // What a submit does, held before its commit until the tidying waits for it.
     connection.batch_execute("BEGIN; UPDATE idempotency_keys SET created_at = now()").unwrap();
     let tidied = tokio::spawn(async move { store.maintenance.tidy().await });
-    let waits = sql_query(
-        "SELECT FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    );
-    let end = Instant::now() + Duration::from_secs(3);
-    while waits.clone().execute(&mut other).unwrap() == 0 {
-        assert!(Instant::now() < end, "nothing waits");
-        tokio::task::yield_now().await;
-    }
+    until(&mut other, ONE_WAITS).await;
     connection.batch_execute("COMMIT").unwrap();
     tidied.await.unwrap().unwrap();
     assert_eq!(sql_query("SELECT FROM idempotency_keys").execute(&mut other).unwrap(), 1);

@@ -7,13 +7,15 @@ use super::{
 use crate::{
     encode::{self, Asked, kind_code, status_code},
     error::unreadable,
+    pool::Caller,
     statement::sql,
 };
 use chrono::{DateTime, Utc};
 use diesel::{
-    PgConnection, QueryResult, RunQueryDsl,
+    Connection, PgConnection, QueryResult, RunQueryDsl,
     deserialize::{self, QueryableByName},
     pg::Pg,
+    result::Error as QueryError,
     row::NamedRow,
     sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz},
 };
@@ -119,16 +121,21 @@ impl QueryableByName<Pg> for ClaimedRow {
     }
 }
 
-/// Leases what is due, without waiting.
+/// Leases what is due, without waiting. Nothing stays leased to a caller that
+/// has gone: its tasks would wait for nobody, and lose an attempt.
 pub(super) fn claim(
     connection: &mut PgConnection,
     request: &ClaimRequest,
+    caller: &Caller,
 ) -> QueryResult<Vec<ClaimedTask>> {
     sql(ADMIT).execute(connection)?;
-    let mut rows = match request.kinds.as_slice() {
-        [kind] => claim_one(connection, request, *kind)?,
-        kinds => claim_several(connection, request, kinds)?,
-    };
+    let mut rows = connection.transaction(|connection| {
+        let rows = match request.kinds.as_slice() {
+            [kind] => claim_one(connection, request, *kind)?,
+            kinds => claim_several(connection, request, kinds)?,
+        };
+        if caller.waits() { Ok(rows) } else { Err(QueryError::RollbackTransaction) }
+    })?;
     rows.sort_unstable_by_key(|row| (Reverse(row.priority), row.asked.number));
     rows.into_iter().map(ClaimedRow::task).collect()
 }
