@@ -1,5 +1,7 @@
 //! Strict reading of JSON bodies.
 
+mod portable;
+
 use crate::{http::error::ApiError, server::State};
 use actix_web::{
     HttpRequest,
@@ -44,30 +46,51 @@ pub(crate) async fn read(
     }
 }
 
-/// Decodes a body that must be one JSON object.
+/// Decodes a body that must be one JSON object, which every reader of JSON can
+/// take: what is opaque here is handed on to workers and clients as it is.
 ///
 /// NUL characters are left to the values' own rules: opaque members may hold
 /// `\u0000`.
 ///
 /// # Errors
 /// [`ApiError::Invalid`] when the body is not UTF-8, not JSON, not an object,
-/// nested deeper than 64, or has a member of the wrong type or twice.
+/// nested deeper than 64, has half of a surrogate pair in a string, a number
+/// beyond the range of 64-bit floating point, or a member of the wrong type or
+/// twice.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let invalid = |why: &str| ApiError::invalid(format!("Invalid request body: {why}"));
     let text = std::str::from_utf8(body).map_err(|_| invalid("not UTF-8"))?;
     if is_deeper_than(text, MAX_DEPTH) {
         return Err(invalid("nested deeper than 64 levels"));
     }
+    portable::check(text).map_err(|why| invalid(&why))?;
     // serde would also take an array for the fields in order.
     let object = text.trim_start().starts_with('{');
     match serde_json::from_str(text) {
         Ok(value) if object => Ok(value),
         Ok(_) => Err(invalid("not a JSON object")),
         Err(error) if object || error.is_syntax() || error.is_eof() => {
-            Err(invalid(&error.to_string()))
+            Err(invalid(&in_words(&error)))
         }
         Err(_) => Err(invalid("not a JSON object")),
     }
+}
+
+/// A serde error that names types as people do.
+fn in_words(error: &serde_json::Error) -> String {
+    let sentence = error.to_string();
+    let Some((found, (wanted, place))) = sentence
+        .rsplit_once(", expected ")
+        .and_then(|(found, rest)| Some((found, rest.split_once(' ')?)))
+    else {
+        return sentence;
+    };
+    let wanted = match wanted {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "an integer",
+        "f32" | "f64" => "a number",
+        other => other,
+    };
+    format!("{found}, expected {wanted} {place}")
 }
 
 /// Decodes the body of a route that works without one: what cannot be decoded
@@ -137,6 +160,9 @@ mod tests {
             refusal(br#"{"n":1e99}"#),
             refusal(br#"{"n":1,"n":2}"#),
             refusal(br#"{} {}"#),
+            refusal(br#"{"x":[{"\ud800\u0041":1}]}"#),
+            refusal(br#"{"x":"\udc00"}"#),
+            refusal(br#"{"x":[1,-1e999]}"#),
             refusal(deep.as_bytes()),
         ];
         insta::assert_snapshot!(refusals.join("\n"), @r"
@@ -145,9 +171,12 @@ mod tests {
         Invalid request body: not a JSON object
         Invalid request body: not a JSON object
         Invalid request body: control character (\u0000-\u001F) found while parsing a string at line 1 column 7
-        Invalid request body: invalid type: floating point `1e+99`, expected i64 at line 1 column 9
+        Invalid request body: invalid type: floating point `1e+99`, expected an integer at line 1 column 9
         Invalid request body: duplicate field `n` at line 1 column 10
         Invalid request body: trailing characters at line 1 column 4
+        Invalid request body: a string with half of a surrogate pair at line 1 column 20
+        Invalid request body: a string with half of a surrogate pair at line 1 column 12
+        Invalid request body: a number beyond the range of 64-bit floating point at line 1 column 14
         Invalid request body: nested deeper than 64 levels
         ");
     }

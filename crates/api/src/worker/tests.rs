@@ -260,9 +260,9 @@ async fn hostile_requests_are_refused_with_one_sentence() {
     400 Bad Request {"error":"worker_id must have 1 to 128 characters and no control character"}
     400 Bad Request {"error":"Invalid request body: invalid type: string \"ocr\", expected a sequence at line 1 column 30"}
     400 Bad Request {"error":"Invalid request body: invalid type: integer `1`, expected a string at line 1 column 33"}
-    400 Bad Request {"error":"Invalid request body: invalid type: string \"1\", expected i64 at line 1 column 42"}
-    400 Bad Request {"error":"Invalid request body: invalid type: floating point `1.5`, expected i64 at line 1 column 42"}
-    400 Bad Request {"error":"Invalid request body: invalid type: floating point `100.0`, expected i64 at line 1 column 42"}
+    400 Bad Request {"error":"Invalid request body: invalid type: string \"1\", expected an integer at line 1 column 42"}
+    400 Bad Request {"error":"Invalid request body: invalid type: floating point `1.5`, expected an integer at line 1 column 42"}
+    400 Bad Request {"error":"Invalid request body: invalid type: floating point `100.0`, expected an integer at line 1 column 42"}
     400 Bad Request {"error":"items must have 1 to 500 elements"}
     400 Bad Request {"error":"Invalid request body: invalid type: integer `1`, expected an object at line 1 column 11"}
     400 Bad Request {"error":"Invalid request body: invalid type: sequence, expected an object at line 1 column 10"}
@@ -273,7 +273,7 @@ async fn hostile_requests_are_refused_with_one_sentence() {
     400 Bad Request {"error":"task_id must be task_ and a ULID"}
     400 Bad Request {"error":"task_id must be task_ and a ULID"}
     400 Bad Request {"error":"Invalid request body: missing field `attempt` at line 1 column 2"}
-    400 Bad Request {"error":"Invalid request body: invalid type: boolean `true`, expected i64 at line 1 column 15"}
+    400 Bad Request {"error":"Invalid request body: invalid type: boolean `true`, expected an integer at line 1 column 15"}
     400 Bad Request {"error":"Invalid request body: invalid type: map, expected a sequence at line 1 column 22"}
     400 Bad Request {"error":"result must be a string or a JSON object"}
     400 Bad Request {"error":"response must be a JSON object"}

@@ -25,6 +25,8 @@ async fn bodies_that_are_no_clean_object_are_refused() {
         br#"{"query":"a","max_iterations":1e400}"#,
         br#"{"query":"a","max_iterations":99999999999999999999}"#,
         br#"{"query":"a","context":{"n":NaN}}"#,
+        br#"{"query":"a","context":{"n":1e999}}"#,
+        br#"{"query":"a","context":{"s":"\ud800"}}"#,
         br#"{"query":"a",}"#,
         br#"{"query":"a"}{"query":"b"}"#,
         deep.as_bytes(),
@@ -52,17 +54,21 @@ async fn bodies_that_are_no_clean_object_are_refused() {
     body: {\"query\":\"a\0\"}
       400 Bad Request {"error":"Invalid request body: control character (\\u0000-\\u001F) found while parsing a string at line 1 column 12"}
     body: {\"query\":\"\\ud800\"}
-      400 Bad Request {"error":"Invalid request body: unexpected end of hex escape at line 1 column 17"}
+      400 Bad Request {"error":"Invalid request body: a string with half of a surrogate pair at line 1 column 17"}
     body: {\"query\":\"a\",\"query\":\"b\"}
       400 Bad Request {"error":"Invalid request body: duplicate field `query` at line 1 column 20"}
     body: {\"query\":{\"a\":1}}
       400 Bad Request {"error":"Invalid request body: invalid type: map, expected a string at line 1 column 9"}
     body: {\"query\":\"a\",\"max_iterations\":1e400}
-      400 Bad Request {"error":"Invalid request body: number out of range at line 1 column 35"}
+      400 Bad Request {"error":"Invalid request body: a number beyond the range of 64-bit floating point at line 1 column 35"}
     body: {\"query\":\"a\",\"max_iterations\":99999999999999
-      400 Bad Request {"error":"Invalid request body: invalid type: floating point `1e+20`, expected i64 at line 1 column 50"}
+      400 Bad Request {"error":"Invalid request body: invalid type: floating point `1e+20`, expected an integer at line 1 column 50"}
     body: {\"query\":\"a\",\"context\":{\"n\":NaN}}
       400 Bad Request {"error":"Invalid request body: expected value at line 1 column 29"}
+    body: {\"query\":\"a\",\"context\":{\"n\":1e999}}
+      400 Bad Request {"error":"Invalid request body: a number beyond the range of 64-bit floating point at line 1 column 33"}
+    body: {\"query\":\"a\",\"context\":{\"s\":\"\\ud800\"}}
+      400 Bad Request {"error":"Invalid request body: a string with half of a surrogate pair at line 1 column 36"}
     body: {\"query\":\"a\",}
       400 Bad Request {"error":"Invalid request body: trailing comma at line 1 column 14"}
     body: {\"query\":\"a\"}{\"query\":\"b\"}

@@ -133,14 +133,14 @@ async fn hostile_bodies_are_refused_with_one_sentence() {
     400 Bad Request {"code":400,"message":"params must be a JSON object","data":null}
     400 Bad Request {"code":400,"message":"Invalid request body: expected value at line 1 column 49","data":null}
     400 Bad Request {"code":400,"message":"Invalid request body: duplicate field `project_id` at line 1 column 28","data":null}
-    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: string \"1\", expected i64 at line 1 column 17","data":null}
-    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: floating point `1.0`, expected i64 at line 1 column 17","data":null}
+    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: string \"1\", expected an integer at line 1 column 17","data":null}
+    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: floating point `1.0`, expected an integer at line 1 column 17","data":null}
     400 Bad Request {"code":400,"message":"project_id must be a positive integer","data":null}
-    400 Bad Request {"code":400,"message":"Invalid request body: invalid value: integer `18446744073709551615`, expected i64 at line 1 column 34","data":null}
+    400 Bad Request {"code":400,"message":"Invalid request body: invalid value: integer `18446744073709551615`, expected an integer at line 1 column 34","data":null}
     400 Bad Request {"code":400,"message":"task_type must be one of search, dedup, crawl, ocr, index, keyword_expand","data":null}
     400 Bad Request {"code":400,"message":"task_type must be one of search, dedup, crawl, ocr, index, keyword_expand","data":null}
     400 Bad Request {"code":400,"message":"total must be between 0 and 9223372036854775807","data":null}
-    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: boolean `true`, expected i64 at line 1 column 58","data":null}
+    400 Bad Request {"code":400,"message":"Invalid request body: invalid type: boolean `true`, expected an integer at line 1 column 58","data":null}
     400 Bad Request {"code":400,"message":"priority must be between -1000 and 1000","data":null}
     400 Bad Request {"code":400,"message":"max_attempts must be between 1 and 100","data":null}
     400 Bad Request {"code":400,"message":"timeout_seconds must be between 1 and 31622400","data":null}
@@ -148,7 +148,7 @@ async fn hostile_bodies_are_refused_with_one_sentence() {
     400 Bad Request {"code":400,"message":"Invalid request body: invalid type: integer `0`, expected a string at line 1 column 59","data":null}
     400 Bad Request {"code":400,"message":"unique_key must have 1 to 200 characters and no control character","data":null}
     400 Bad Request {"code":400,"message":"unique_key must have 1 to 200 characters and no control character","data":null}
-    400 Bad Request {"code":400,"message":"Invalid request body: unexpected end of hex escape at line 1 column 67","data":null}
+    400 Bad Request {"code":400,"message":"Invalid request body: a string with half of a surrogate pair at line 1 column 67","data":null}
     400 Bad Request {"code":400,"message":"Invalid request body: nested deeper than 64 levels","data":null}
     400 Bad Request {"code":400,"message":"Invalid request body: not UTF-8","data":null}
     "#);
