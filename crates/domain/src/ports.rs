@@ -61,6 +61,11 @@ pub trait TaskQueue: Send + Sync {
     /// Leases tasks that are due to a worker: those of the highest priority
     /// first, of equal priority the oldest. Each task is given to one caller.
     ///
+    /// There are fewer than `request.max` when more would be due but all
+    /// together they would ship more than [`ClaimRequest::MAX_BYTES`]; the
+    /// first is given whatever its size. Nothing stays leased to a caller that
+    /// has gone away before the answer was ready.
+    ///
     /// When none is due, waits up to `request.wait` for one. The answer is
     /// empty when none came.
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedTask>, StoreError>;

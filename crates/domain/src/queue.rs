@@ -51,6 +51,12 @@ pub struct ClaimRequest {
     pub wait: Duration,
 }
 
+impl ClaimRequest {
+    /// How many bytes of queries, contexts and parameters one claim takes; a
+    /// single task may have more.
+    pub const MAX_BYTES: i64 = 32 * 1024 * 1024;
+}
+
 /// A task in a worker's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedTask {

@@ -215,6 +215,14 @@ impl<'a> From<&'a Work> for WorkColumns<'a> {
     }
 }
 
+impl WorkColumns<'_> {
+    /// How much a claim of the task ships, in bytes.
+    pub(crate) fn size(&self) -> i32 {
+        let bytes = self.body.len() + self.query.map_or(0, str::len);
+        i32::try_from(bytes).unwrap_or(i32::MAX)
+    }
+}
+
 impl Asked {
     /// What the task asks for.
     pub(crate) fn work(self) -> QueryResult<Work> {

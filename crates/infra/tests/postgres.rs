@@ -93,8 +93,8 @@ fn fill(connection: &mut PgConnection) {
                 CASE WHEN NOT agent THEN 1 END, 3, CASE WHEN agent THEN 's' END,
                 CASE WHEN agent THEN 'q' END, '{{}}' FROM made ORDER BY i;
              INSERT INTO live_tasks (task_number, owner_id, group_id, kind, status, ready,
-                priority, max_attempts, run_after, total, last_seq)
-             SELECT i, owner_id, group_id, kind, 1, i % 4 > 1, i % 3, 3,
+                priority, max_attempts, size, run_after, total, last_seq)
+             SELECT i, owner_id, group_id, kind, 1, i % 4 > 1, i % 3, 3, 3,
                 CASE WHEN i % 4 <= 1 THEN now() + interval '1 year' END, 0, 1
              FROM made WHERE live;
              INSERT INTO finished_tasks (task_number, owner_id, group_id, status, attempt,

@@ -50,6 +50,8 @@ CREATE TABLE live_tasks (
     priority smallint NOT NULL,
     attempt integer NOT NULL DEFAULT 0,
     max_attempts integer NOT NULL,
+    -- How much a claim of it ships: query and payload, in bytes.
+    size integer NOT NULL,
     -- Whether the worker of this attempt has put the task back into the queue:
     -- the same report sent twice is told from one under a lost lease.
     reported boolean NOT NULL DEFAULT false,

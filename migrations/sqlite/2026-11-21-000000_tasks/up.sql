@@ -83,6 +83,8 @@ CREATE TABLE live_tasks (
     -- The latest claim, 0 before the first.
     attempt INTEGER NOT NULL,
     max_attempts INTEGER NOT NULL,
+    -- How much a claim of it ships: query and body, in bytes.
+    size INTEGER NOT NULL,
     -- Whether the worker of the latest claim gave the task back.
     reported INTEGER NOT NULL,
     worker TEXT,

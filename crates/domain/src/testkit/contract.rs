@@ -74,6 +74,7 @@ macro_rules! contract_suite {
                     an_urgent_task_overtakes_what_waits
                     a_worker_gets_its_kinds_alone
                     a_claim_takes_no_more_than_it_asks_for
+                    a_claim_takes_no_more_than_it_can_ship
                     a_task_is_not_given_before_its_time
                     a_task_whose_time_comes_is_given
                     a_claimed_task_carries_its_whole_payload

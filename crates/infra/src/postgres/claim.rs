@@ -36,64 +36,65 @@ macro_rules! due {
     };
 }
 
-/// Leases the rows of `due`.
-macro_rules! claim {
-    ($due:expr) => {
+/// Those of some rows that one claim can ship: the first, and as many more as
+/// fit.
+macro_rules! affordable {
+    ($rows:literal) => {
         concat!(
-            "WITH ",
-            $due,
-            ", taken AS (
-                UPDATE live_tasks l SET status = ?, ready = false, attempt = l.attempt + 1, reported = false,
-                    worker = ?, lease_micros = ?,
-                    lease_expires_at = now() + ? * interval '1 microsecond',
-                    started_at = coalesce(l.started_at, now()),
-                    last_seq = l.last_seq + 1, updated_at = now()
-                FROM due WHERE l.task_number = due.task_number
-                RETURNING l.task_number, l.owner_id, l.group_id, due.old_status, l.status,
-                    l.priority, l.attempt, l.lease_expires_at, l.last_seq
-            ), event AS (
-                INSERT INTO task_events (task_number, seq, type)
-                SELECT task_number, last_seq, ? FROM taken
-            ), counted AS (",
-            count_moves!("taken"),
-            ") SELECT c.priority, c.attempt, c.lease_expires_at, ",
-            asked_columns!(),
-            " FROM taken c JOIN tasks t ON t.number = c.task_number"
+            "(SELECT * FROM (
+                SELECT r.*, sum(r.size) OVER (
+                    ORDER BY r.priority DESC, r.task_number ROWS UNBOUNDED PRECEDING
+                ) AS total FROM ",
+            $rows,
+            " r) summed WHERE total <= ? OR total = size)"
         )
     };
 }
 
-/// Claims tasks of one kind.
-const CLAIM_ONE: &str = claim!(concat!(
-    "due AS MATERIALIZED (
-        SELECT l.task_number, l.status AS old_status FROM live_tasks l
-        WHERE l.kind = ? AND ",
-    due!(),
-    " LIMIT ? FOR UPDATE SKIP LOCKED
-    )"
-));
-
-/// Claims tasks of several kinds: looks first how many each kind has among the
-/// foremost, and then takes so many of each.
-const CLAIM_SEVERAL: &str = claim!(concat!(
-    "foremost AS (
-        SELECT k.kind, f.priority, f.task_number
-        FROM unnest(?::smallint[]) AS k (kind) CROSS JOIN LATERAL (
-            SELECT l.priority, l.task_number FROM live_tasks l WHERE l.kind = k.kind AND ",
+/// Looks first, without locks, how many tasks of each kind are among the
+/// foremost, and then leases so many of each. Of those, others may have been
+/// locked in the meantime, so what comes in their place is weighed again.
+const CLAIM: &str = concat!(
+    "WITH foremost AS (
+        SELECT k.kind, f.* FROM unnest(?::smallint[]) AS k (kind) CROSS JOIN LATERAL (
+            SELECT l.priority, l.task_number, l.size FROM live_tasks l
+            WHERE l.kind = k.kind AND ",
     due!(),
     " LIMIT ?
         ) f ORDER BY f.priority DESC, f.task_number LIMIT ?
     ), shares AS (
-        SELECT kind, count(*) AS size FROM foremost GROUP BY kind
-    ), due AS MATERIALIZED (
-        SELECT d.task_number, d.old_status FROM shares CROSS JOIN LATERAL (
-            SELECT l.task_number, l.status AS old_status FROM live_tasks l
-            WHERE l.kind = shares.kind AND ",
+        SELECT kind, count(*) AS size FROM ",
+    affordable!("foremost"),
+    " chosen GROUP BY kind
+    ), locked AS MATERIALIZED (
+        SELECT d.* FROM shares CROSS JOIN LATERAL (
+            SELECT l.priority, l.task_number, l.size, l.status AS old_status
+            FROM live_tasks l WHERE l.kind = shares.kind AND ",
     due!(),
     " LIMIT shares.size FOR UPDATE SKIP LOCKED
         ) d
-    )"
-));
+    ), due AS MATERIALIZED (
+        SELECT * FROM ",
+    affordable!("locked"),
+    " chosen
+    ), taken AS (
+        UPDATE live_tasks l SET status = ?, ready = false, attempt = l.attempt + 1, reported = false,
+            worker = ?, lease_micros = ?,
+            lease_expires_at = now() + ? * interval '1 microsecond',
+            started_at = coalesce(l.started_at, now()),
+            last_seq = l.last_seq + 1, updated_at = now()
+        FROM due WHERE l.task_number = due.task_number
+        RETURNING l.task_number, l.owner_id, l.group_id, due.old_status, l.status,
+            l.priority, l.attempt, l.lease_expires_at, l.last_seq
+    ), event AS (
+        INSERT INTO task_events (task_number, seq, type)
+        SELECT task_number, last_seq, ? FROM taken
+    ), counted AS (",
+    count_moves!("taken"),
+    ") SELECT c.priority, c.attempt, c.lease_expires_at, ",
+    asked_columns!(),
+    " FROM taken c JOIN tasks t ON t.number = c.task_number"
+);
 
 /// Lets tasks into the queue whose time has come.
 const ADMIT: &str = "
@@ -130,62 +131,49 @@ pub(super) fn claim(
 ) -> QueryResult<Vec<ClaimedTask>> {
     sql(ADMIT).execute(connection)?;
     let mut rows = connection.transaction(|connection| {
-        let rows = match request.kinds.as_slice() {
-            [kind] => claim_one(connection, request, *kind)?,
-            kinds => claim_several(connection, request, kinds)?,
-        };
+        let rows = take(connection, request)?;
         if caller.waits() { Ok(rows) } else { Err(QueryError::RollbackTransaction) }
     })?;
     rows.sort_unstable_by_key(|row| (Reverse(row.priority), row.asked.number));
     rows.into_iter().map(ClaimedRow::task).collect()
 }
 
-fn claim_one(
-    connection: &mut PgConnection,
-    request: &ClaimRequest,
-    kind: Kind,
-) -> QueryResult<Vec<ClaimedRow>> {
-    let lease = micros(request.lease);
-    sql(CLAIM_ONE)
-        .bind::<SmallInt, _>(kind_code(kind))
-        .bind::<Integer, _>(status_bits(Transition::Claim.sources()))
-        .bind::<BigInt, _>(i64::from(request.max))
-        .bind::<SmallInt, _>(status_code(Transition::Claim.target()))
-        .bind::<Text, _>(request.worker.as_str())
-        .bind::<BigInt, _>(lease)
-        .bind::<BigInt, _>(lease)
-        .bind::<Text, _>(EventType::of(Transition::Claim).as_str())
-        .load(connection)
+fn take(connection: &mut PgConnection, request: &ClaimRequest) -> QueryResult<Vec<ClaimedRow>> {
+    let mut rows = take_of(connection, request, &request.kinds)?;
+    if request.kinds.len() > 1 {
+        // The foremost may all have been locked by others, and tasks of the
+        // other kinds be due.
+        let mut kinds = request.kinds.chunks(1);
+        while rows.is_empty()
+            && let Some(kind) = kinds.next()
+        {
+            rows = take_of(connection, request, kind)?;
+        }
+    }
+    Ok(rows)
 }
 
-fn claim_several(
+fn take_of(
     connection: &mut PgConnection,
     request: &ClaimRequest,
     kinds: &[Kind],
 ) -> QueryResult<Vec<ClaimedRow>> {
     let sources = status_bits(Transition::Claim.sources());
     let lease = micros(request.lease);
-    let mut rows: Vec<ClaimedRow> = sql(CLAIM_SEVERAL)
+    sql(CLAIM)
         .bind::<Array<SmallInt>, _>(kinds.iter().copied().map(kind_code).collect::<Vec<_>>())
         .bind::<Integer, _>(sources)
         .bind::<BigInt, _>(i64::from(request.max))
         .bind::<BigInt, _>(i64::from(request.max))
+        .bind::<BigInt, _>(ClaimRequest::MAX_BYTES)
         .bind::<Integer, _>(sources)
+        .bind::<BigInt, _>(ClaimRequest::MAX_BYTES)
         .bind::<SmallInt, _>(status_code(Transition::Claim.target()))
         .bind::<Text, _>(request.worker.as_str())
         .bind::<BigInt, _>(lease)
         .bind::<BigInt, _>(lease)
         .bind::<Text, _>(EventType::of(Transition::Claim).as_str())
-        .load(connection)?;
-    // The foremost may all have been locked by others, and tasks of the other
-    // kinds be due.
-    let mut others = kinds.iter();
-    while rows.is_empty()
-        && let Some(kind) = others.next()
-    {
-        rows = claim_one(connection, request, *kind)?;
-    }
-    Ok(rows)
+        .load(connection)
 }
 
 impl ClaimedRow {

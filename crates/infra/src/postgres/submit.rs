@@ -40,7 +40,7 @@ const SUBMIT: &str = "
     WITH asked AS MATERIALIZED (
         SELECT ? AS id, ? AS owner_id, ? AS group_id, ? AS label_id, ? AS label,
             ? AS key, ? AS kind, ? AS status, ? AS priority, ? AS total, ? AS max_attempts,
-            ? AS run_after, ?::bigint * interval '1 microsecond' AS timeout, ? AS unique_key
+            ? AS size, ? AS run_after, ?::bigint * interval '1 microsecond' AS timeout, ? AS unique_key
     ), known AS MATERIALIZED (
         SELECT a.*, coalesce(
             a.group_id,
@@ -84,9 +84,9 @@ const SUBMIT: &str = "
         RETURNING number, created_at, deadline
     ), live AS (
         INSERT INTO live_tasks (task_number, owner_id, group_id, kind, status, ready, priority,
-            max_attempts, run_after, deadline, total, last_seq, unique_key)
+            max_attempts, size, run_after, deadline, total, last_seq, unique_key)
         SELECT t.number, p.owner_id, p.final_group, p.kind, p.status,
-            coalesce(p.run_after <= now(), true), p.priority, p.max_attempts,
+            coalesce(p.run_after <= now(), true), p.priority, p.max_attempts, p.size,
             CASE WHEN p.run_after > now() THEN p.run_after END, p.deadline, p.total, 1,
             p.unique_key
         FROM task t CROSS JOIN placed p
@@ -145,6 +145,7 @@ fn store(connection: &mut PgConnection, new: &NewTask) -> QueryResult<Option<Sto
         .bind::<SmallInt, _>(options.priority())
         .bind::<BigInt, _>(options.total())
         .bind::<Integer, _>(options.max_attempts())
+        .bind::<Integer, _>(work.size())
         .bind::<Nullable<Timestamptz>, _>(options.run_after())
         .bind::<Nullable<BigInt>, _>(options.timeout().and_then(|time| time.num_microseconds()))
         .bind::<Nullable<Text>, _>(options.unique_key())

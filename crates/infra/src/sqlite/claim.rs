@@ -74,12 +74,14 @@ struct DueRow {
     number: i64,
     #[diesel(sql_type = SmallInt)]
     priority: i16,
+    #[diesel(sql_type = BigInt)]
+    size: i64,
 }
 
 /// The tasks of one kind that are due, in the order of the index.
 pub(super) fn due_sql() -> String {
     format!(
-        "SELECT number, priority FROM live_tasks
+        "SELECT number, priority, size FROM live_tasks
          WHERE status = {QUEUED} AND ready = 1 AND kind = ? AND (deadline IS NULL OR deadline > ?)
          ORDER BY priority DESC, number LIMIT ?"
     )
@@ -104,6 +106,12 @@ fn due(
     }
     rows.sort_unstable_by_key(|row| (Reverse(row.priority), row.number));
     rows.truncate(request.max.into());
+    let mut bytes = 0;
+    let affordable = rows.iter().position(|row| {
+        bytes += row.size;
+        bytes > ClaimRequest::MAX_BYTES
+    });
+    rows.truncate(affordable.map_or(rows.len(), |count| count.max(1)));
     Ok(rows.into_iter().map(|row| row.number).collect())
 }
 

@@ -143,9 +143,9 @@ fn insert_live(
     let options = &new.options;
     let run_after = options.run_after().map_or(now, At::from);
     sql("INSERT INTO live_tasks (number, owner_id, group_id, kind, status, ready, priority,
-             run_after, deadline, attempt, max_attempts, reported, progress, total,
+             run_after, deadline, attempt, max_attempts, size, reported, progress, total,
              last_seq, updated_at, unique_key)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, ?, 1, ?, ?)")
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, ?, 1, ?, ?)")
     .bind::<BigInt, _>(number)
     .bind::<Binary, _>(Id(owner))
     .bind::<Binary, _>(Id(group))
@@ -156,6 +156,7 @@ fn insert_live(
     .bind::<BigInt, _>(run_after)
     .bind::<Nullable<BigInt>, _>(deadline)
     .bind::<Integer, _>(options.max_attempts())
+    .bind::<Integer, _>(WorkColumns::from(&new.work).size())
     .bind::<BigInt, _>(options.total())
     .bind::<BigInt, _>(now)
     .bind::<Nullable<Text>, _>(options.unique_key())

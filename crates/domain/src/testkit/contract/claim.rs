@@ -81,6 +81,22 @@ pub async fn a_claim_takes_no_more_than_it_asks_for(ports: &Ports) {
     }
 }
 
+pub async fn a_claim_takes_no_more_than_it_can_ship(ports: &Ports) {
+    let mut made = Vec::new();
+    // In eighths of the limit.
+    for eighths in [5, 2, 2, 9, 1, 8] {
+        let bytes = usize::try_from(ClaimRequest::MAX_BYTES / 8 * eighths).expect("it is positive");
+        let mut task = build::research_task(TenantId::DEFAULT, build::project(1));
+        if let Work::Research(work) = &mut task.work {
+            work.params = build::object(&format!("{{{}}}", " ".repeat(bytes - 2)));
+        }
+        made.push(ports.submit(task).await.number);
+    }
+    for expected in [&made[..2], &made[2..3], &made[3..4], &made[4..5], &made[5..], &[]] {
+        assert_eq!(claimed_numbers(ports, build::claim(500)).await, expected);
+    }
+}
+
 pub async fn a_task_is_not_given_before_its_time(ports: &Ports) {
     let task = build::agent_task(UserId::DEFAULT);
     let later = build::with(task, |o| o.with_priority(9)?.with_run_after(build::in_an_hour()));
