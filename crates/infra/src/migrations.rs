@@ -4,8 +4,7 @@
 
 use crate::{
     error::DbError,
-    pool::establish,
-    sqlite,
+    postgres, sqlite,
     url::{self, DatabaseUrl},
 };
 use diesel::{
@@ -77,7 +76,7 @@ fn run(url: &DatabaseUrl, task: Task) -> Result<Vec<String>, MigrationError> {
             })
         }
         url::Backend::Postgres(url) => {
-            let mut connection: PgConnection = establish(url).map_err(store)?;
+            let mut connection = postgres::open(url).map_err(store)?;
             // Held until the connection closes, however this function returns.
             lock(&mut connection).map_err(|error| store(error.into()))?;
             perform(&mut connection, POSTGRES, task)

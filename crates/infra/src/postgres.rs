@@ -17,6 +17,8 @@ mod report;
 mod row;
 mod submit;
 
+pub(crate) use connection::open;
+
 use crate::{cache::Summaries, pool::Pool, statement::sql, wake::Wake};
 use async_trait::async_trait;
 use diesel::{PgConnection, QueryResult, RunQueryDsl};

@@ -26,9 +26,9 @@ use taskgate_domain::{
         submit::SubmissionKind,
         work::{Kind, TaskType},
     },
-    testkit::build,
+    testkit::{build, contract as behaviours},
 };
-use taskgate_infra::migrations;
+use taskgate_infra::{Store, StoreOptions, migrations};
 use tokio::task::JoinSet;
 
 taskgate_domain::contract_suite!(Databases::default());
@@ -102,6 +102,12 @@ fn fill(connection: &mut PgConnection) {
                 completion_tokens, total_tokens, cost_nanos)
              SELECT i, owner_id, group_id, 4 + i / 2 % 4, 1, true, 0, 0, now(), 0, 0, 0, 0
              FROM made WHERE NOT live;
+             INSERT INTO task_counts (scope, status, tasks)
+             SELECT scope, status, count(*) FROM (
+                SELECT owner_id, group_id, status FROM live_tasks
+                UNION ALL SELECT owner_id, group_id, status FROM finished_tasks
+             ) states CROSS JOIN LATERAL (VALUES (owner_id), (group_id)) scopes (scope)
+             GROUP BY scope, status;
              ANALYZE",
             user = UserId::DEFAULT,
             tenant = TenantId::DEFAULT,
@@ -147,6 +153,16 @@ fn reset_reads(connection: &mut PgConnection) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_reads_little_more_than_its_lines() {
+    pages_read_little(0, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_beyond_the_end_reads_nothing() {
+    pages_read_little(2 * MANY, 0).await;
+}
+
+/// Reads pages of `lines` lines at this offset.
+async fn pages_read_little(offset: i64, lines: usize) {
     let database = Database::migrated();
     let mut connection = database.connection();
     fill(&mut connection);
@@ -172,10 +188,10 @@ async fn a_page_reads_little_more_than_its_lines() {
             let query = TaskQuery {
                 scope: scope.clone(),
                 statuses: statuses.to_vec(),
-                page: build::page(20, 0),
+                page: build::page(20, offset),
             };
             let page = store.tasks.list(query).await.unwrap();
-            assert_eq!(page.tasks.len(), 20);
+            assert_eq!(page.tasks.len(), lines);
         }
         drop(store);
         for reads in reads(&mut connection) {
@@ -297,6 +313,36 @@ async fn under_a_race_of_workers_and_reapers_each_task_ends_once() {
     let ended: Vec<TaskNumber> = workers.join_all().await.into_iter().flatten().collect();
     assert_eq!(ended.len(), TASKS);
     assert_eq!(BTreeSet::from_iter(ended), numbers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_may_have_another_default_isolation() {
+    let database = Database::migrated();
+    database
+        .connection()
+        .batch_execute(
+            "DO $$ BEGIN EXECUTE format(
+                'ALTER DATABASE %I SET default_transaction_isolation = serializable',
+                current_database()
+             ); END $$",
+        )
+        .unwrap();
+    let ports = database.ports();
+    behaviours::claim::concurrent_claims_share_the_tasks(&ports).await;
+    behaviours::submit::of_concurrent_repeated_submits_one_stores(&ports).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_submit_that_never_began_is_not_looked_for() {
+    // Takes connections and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://taskgate@{}/taskgate", silent.local_addr().unwrap());
+    let store = Store::connect(&StoreOptions { url: url.parse().unwrap(), pool_size: 1 }).unwrap();
+    let begun = Instant::now();
+    store.sessions.find_session(UserId::DEFAULT, &build::label("s")).await.unwrap_err();
+    let once = begun.elapsed();
+    store.tasks.submit(build::agent_task(UserId::DEFAULT)).await.unwrap_err();
+    assert!(begun.elapsed() < once * 5 / 2, "{:?} after {once:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,13 +17,16 @@ const PARAMETERS: [(&str, &str); 6] = [
 
 /// Settings of the session.
 ///
-/// A statement ends before its caller gives up. Every statement here goes
+/// A statement ends before its caller gives up. Several look at a row again
+/// that they had to wait for, which only works at this level of isolation,
+/// whatever the database's default is. Every statement here goes
 /// through indexes in one way only, whatever the tables hold, so it is planned
 /// once, and the planner is kept from judging by statistics, which lag far
 /// behind tables as restless as these.
 const SETTINGS: &str = "
     SET statement_timeout = '4s';
     SET idle_in_transaction_session_timeout = '10s';
+    SET default_transaction_isolation = 'read committed';
     SET timezone = 'UTC';
     SET plan_cache_mode = force_generic_plan;
     SET jit = off;
@@ -36,9 +39,14 @@ const SETTINGS: &str = "
 
 /// Connects to `url`, ready for statements.
 pub(super) fn connect(url: &str) -> Result<PgConnection, DbError> {
-    let mut connection: PgConnection = establish(&with_parameters(url))?;
+    let mut connection = open(url)?;
     connection.batch_execute(SETTINGS)?;
     Ok(connection)
+}
+
+/// Connects to `url`, for what may take longer than any statement of the ports.
+pub(crate) fn open(url: &str) -> Result<PgConnection, DbError> {
+    establish(&with_parameters(url))
 }
 
 fn with_parameters(url: &str) -> Cow<'_, str> {

@@ -122,25 +122,30 @@ fn statement(scope: &ListScope, statuses: &[TaskStatus]) -> String {
     };
     let of_statuses = if statuses.is_empty() { "" } else { "AND status = ANY ($2)" };
     format!(
-        "WITH given AS (SELECT ?, ?, ?, ?)
-        SELECT counted.total, page.* FROM (
+        "WITH given AS (SELECT ?, ?, ?, ?), counted AS MATERIALIZED (
             SELECT coalesce(sum(tasks), 0)::bigint AS total FROM (
                 SELECT tasks FROM task_counts WHERE scope = ANY ($1) {of_statuses}
                 UNION ALL
                 SELECT tasks FROM task_count_deltas WHERE scope = ANY ($1) {of_statuses}
             ) parts
-        ) counted LEFT JOIN (
+        )
+        SELECT counted.total, page.* FROM counted LEFT JOIN (
             SELECT n.number, l.status, l.progress, l.total
             FROM ({numbers}) n LEFT JOIN live_tasks l ON l.task_number = n.number
         ) page ON true ORDER BY page.number DESC"
     )
 }
 
+/// The part of the numbers that makes the page. One beyond the end of the list
+/// is empty without walking there.
+const WINDOW: &str =
+    "LIMIT CASE WHEN $4 < (SELECT total FROM counted) THEN $3 ELSE 0 END OFFSET $4";
+
 /// The numbers of a page that one index holds in order.
 fn single(table: &str, number: &str, column: &str, and: &str) -> String {
     format!(
         "SELECT {number} AS number FROM {table} WHERE {column} = ($1)[1] {and}
-         ORDER BY {number} DESC NULLS LAST LIMIT $3 OFFSET $4"
+         ORDER BY {number} DESC NULLS LAST {WINDOW}"
     )
 }
 
@@ -165,6 +170,6 @@ fn merged(column: &str, statuses: &[TaskStatus]) -> String {
     format!(
         "SELECT number FROM (
             SELECT part.number FROM unnest($1) AS g (id) {parts} AS part
-        ) parts ORDER BY number DESC LIMIT $3 OFFSET $4"
+        ) parts ORDER BY number DESC {WINDOW}"
     )
 }
