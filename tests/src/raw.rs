@@ -73,7 +73,7 @@ impl Socket {
         body: &[u8],
     ) -> RawAnswer {
         let mut bytes =
-            [request_line, b" HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"].concat();
+            [request_line, b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"].concat();
         for header in headers {
             bytes.extend_from_slice(format!("{header}\r\n").as_bytes());
         }

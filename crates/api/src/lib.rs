@@ -18,4 +18,5 @@ mod testing;
 mod worker;
 
 pub use openapi::openapi;
+pub use research::ResearchAccess;
 pub use server::{Face, HttpOptions, Services, serve};

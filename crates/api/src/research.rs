@@ -3,6 +3,7 @@
 //! Every answer is an envelope `{"code", "message", "data"}` whose code equals
 //! the HTTP status (research specification).
 
+mod access;
 mod create;
 mod list;
 mod refusals;
@@ -10,6 +11,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod view;
+
+pub use access::ResearchAccess;
 
 use crate::{
     http::{

@@ -5,7 +5,8 @@ use crate::{
     http::{auth, edge, health},
     openapi::openapi,
     rate_limit::RateLimiter,
-    research, worker,
+    research::{self, ResearchAccess},
+    worker,
 };
 use actix_web::{
     App, Error, HttpServer,
@@ -58,8 +59,8 @@ pub struct Services {
     pub maintenance: Arc<dyn Maintenance>,
     /// The version of the program, shown by the health route.
     pub version: &'static str,
-    /// Whether the research face demands keys.
-    pub research_keys: bool,
+    /// Who may call the research face.
+    pub research_access: ResearchAccess,
 }
 
 /// How a listener treats its connections. The default is for production.

@@ -1,6 +1,9 @@
 //! What the route tests share: a face over mocked ports, and requests to it.
 
-use crate::server::{BODY_DEADLINE, Face, Services, State, app};
+use crate::{
+    research::ResearchAccess,
+    server::{BODY_DEADLINE, Face, Services, State, app},
+};
 use actix_web::{
     body::to_bytes,
     test::{TestRequest, init_service},
@@ -26,8 +29,9 @@ pub(crate) struct Mocks {
     pub(crate) queue: MockTaskQueue,
     pub(crate) keys: MockApiKeyRepository,
     pub(crate) maintenance: MockMaintenance,
-    /// Whether the research face demands keys.
-    pub(crate) research_keys: bool,
+    /// Who may call the research face: whoever is on this machine, unless a
+    /// test says something else.
+    pub(crate) research_access: Option<ResearchAccess>,
 }
 
 /// The key with every scope that [`Face`]s under test accept.
@@ -44,7 +48,7 @@ impl Mocks {
             keys: Arc::new(keys),
             maintenance: Arc::new(self.maintenance),
             version: "0.0.0-test",
-            research_keys: self.research_keys,
+            research_access: self.research_access.unwrap_or(ResearchAccess::Loopback),
         }
     }
 

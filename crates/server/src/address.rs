@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, ToSocketAddrs},
     str::FromStr,
 };
-use taskgate_api::Face;
+use taskgate_api::{Face, ResearchAccess};
 
 /// Where a face listens: `HOST:PORT`, or `off`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,31 +27,6 @@ impl FromStr for FaceAddress {
         match host_and_port.map(|(host, port)| (host, port.parse::<u16>())) {
             Some((host, Ok(_))) if !host.is_empty() => Ok(Self::At(text.to_owned())),
             _ => Err("must be HOST:PORT, such as 127.0.0.1:8080, or off"),
-        }
-    }
-}
-
-/// Who may call the research face.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ResearchAccess {
-    /// Whoever is on this machine, without a key.
-    Loopback,
-    /// Whoever has a key.
-    Keys,
-    /// Whoever reaches it, without a key: the operator says that the network
-    /// keeps strangers out.
-    TrustedNetwork,
-}
-
-impl FromStr for ResearchAccess {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "loopback" => Ok(Self::Loopback),
-            "keys" => Ok(Self::Keys),
-            "trusted-network" => Ok(Self::TrustedNetwork),
-            _ => Err("must be loopback, keys or trusted-network"),
         }
     }
 }
@@ -106,8 +81,8 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
-    use super::{FaceAddress, Reach, ResearchAccess};
-    use taskgate_api::Face;
+    use super::{FaceAddress, Reach};
+    use taskgate_api::{Face, ResearchAccess};
 
     #[test]
     fn an_address_has_a_host_and_a_port() {

@@ -2,7 +2,7 @@
 //! variable, that over a line of the configuration file, that over the default.
 
 use crate::{
-    address::{FaceAddress, ResearchAccess},
+    address::FaceAddress,
     cli::SettingFlags,
     failure::Failure,
     log::{LogFormat, LogLevel},
@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
+use taskgate_api::ResearchAccess;
 use taskgate_infra::DatabaseUrl;
 
 /// The directory that the default store lies in.

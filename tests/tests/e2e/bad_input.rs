@@ -192,7 +192,7 @@ async fn a_body_over_the_limit_is_refused_unread(store: Store) {
 
         // Not announced: the answer comes once the limit is passed.
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: test\r\n{key}\r\n{kind}\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{key}\r\n{kind}\r\n\
              Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         );
         let mut socket = Socket::connect(api.address());
@@ -274,7 +274,7 @@ async fn a_refused_request_frees_its_connection(store: Store) {
     let start = Instant::now();
     let sockets = framings.map(|framing| {
         let mut socket = Socket::connect(server.gateway().address());
-        let head = "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\n";
+        let head = "POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\n";
         assert!(socket.write(format!("{head}{framing}").as_bytes()));
         socket
     });
@@ -286,7 +286,7 @@ async fn a_refused_request_frees_its_connection(store: Store) {
     // A connection whose body was read to its end is used again.
     let mut socket = Socket::connect(server.gateway().address());
     let request = format!(
-        "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\nX-API-Key: {DEV_KEY}\r\n\
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {DEV_KEY}\r\n\
          Transfer-Encoding: chunked\r\n\r\nd\r\n{{\"query\":\"q\"}}\r\n0\r\n\r\n"
     );
     for _ in 0..2 {
@@ -298,7 +298,7 @@ async fn a_refused_request_frees_its_connection(store: Store) {
 async fn a_body_that_drips_is_cut_off(store: Store) {
     let server = Server::dev(&store);
     let head = format!(
-        "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\nX-API-Key: {DEV_KEY}\r\n\
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {DEV_KEY}\r\n\
          Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
     );
     let mut socket = Socket::connect(server.gateway().address());

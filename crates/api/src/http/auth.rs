@@ -38,7 +38,7 @@ impl FromRequest for Caller {
 /// Lets a request pass that shows a valid key with the face's scope.
 ///
 /// A research face that demands no keys also lets those pass that show none,
-/// as the default tenant; a key that is shown must be valid all the same.
+/// as the default tenant, unless they come from a foreign web page; a key that is shown must be valid all the same.
 pub(crate) async fn authenticate(
     state: web::Data<State>,
     request: ServiceRequest,
@@ -61,7 +61,8 @@ async fn principal(state: &State, headers: &HeaderMap) -> Result<Principal, ApiE
     };
     let key = match key(headers) {
         Some(key) => key,
-        None if state.face == Face::Research && !state.services.research_keys => {
+        None if state.face == Face::Research => {
+            state.services.research_access.admit_without_key(headers)?;
             return Ok(anonymous());
         }
         None => return Err(ApiError::Unauthorized),
@@ -109,6 +110,7 @@ fn key(headers: &HeaderMap) -> Option<KeySecret> {
 #[cfg(test)]
 mod tests {
     use crate::{
+        research::ResearchAccess,
         server::Face,
         testing::{KEY, Mocks, send, stored_key, with_key},
     };
@@ -190,7 +192,8 @@ mod tests {
                 (Scope::Research, Face::Research),
                 (Scope::Worker, Face::Worker),
             ] {
-                let mut mocks = Mocks { research_keys: true, ..Mocks::default() };
+                let mut mocks =
+                    Mocks { research_access: Some(ResearchAccess::Keys), ..Mocks::default() };
                 mocks.keys.expect_find_key().returning(move |_| Ok(Some(stored_key(scope))));
                 let key = KeySecret::generate().unwrap();
                 let request = TestRequest::get().insert_header(("X-API-Key", key.reveal()));
@@ -206,7 +209,7 @@ mod tests {
         assert_eq!(status(Mocks::default(), face, TestRequest::get()).await, PASSED);
         let wrong = TestRequest::get().insert_header(("X-API-Key", "wrong"));
         assert_eq!(status(Mocks::default(), face, wrong).await, "401 Unauthorized");
-        let closed = Mocks { research_keys: true, ..Mocks::default() };
+        let closed = Mocks { research_access: Some(ResearchAccess::Keys), ..Mocks::default() };
         assert_eq!(status(closed, face, TestRequest::get()).await, "401 Unauthorized");
     }
 

@@ -22,6 +22,8 @@ pub(crate) enum ApiError {
     Unauthorized,
     /// The key lacks the scope of this name.
     Forbidden(&'static str),
+    /// There is no key, and without one this is refused; the sentence says why.
+    KeyNeeded(&'static str),
     /// There is nothing there; the sentence says what.
     NotFound(&'static str),
     /// The route exists, and takes only these methods.
@@ -89,7 +91,7 @@ impl ApiError {
             },
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::KeyNeeded(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -124,6 +126,7 @@ impl ApiError {
             | Self::BodyTooLarge(_)
             | Self::BodyTimeout
             | Self::Forbidden(_)
+            | Self::KeyNeeded(_)
             | Self::NotFound(_)
             | Self::Conflict(_) => {}
         }
@@ -156,6 +159,7 @@ impl fmt::Display for ApiError {
             Self::BodyTimeout => f.write_str("The request body took too long to arrive"),
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::Forbidden(scope) => write!(f, "The API key lacks the scope {scope}"),
+            Self::KeyNeeded(why) => f.write_str(why),
             Self::NotFound(what) => f.write_str(what),
             Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
             Self::Conflict(what) => f.write_str(what),

@@ -14,7 +14,8 @@ pub(super) enum Refused {
     /// The API key is not valid, or there is none where one is demanded.
     #[response(status = 401, headers(("WWW-Authenticate" = String, description = "How to show a key.")))]
     Unauthorized(ResearchBody<'static>),
-    /// The API key is not for this API.
+    /// The API key is not for this API; or there is none, and the request comes
+    /// from a foreign web page or under a foreign host name.
     #[response(status = 403)]
     Forbidden(ResearchBody<'static>),
     /// The route does not take this method.

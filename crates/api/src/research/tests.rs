@@ -1,6 +1,7 @@
 //! The routes of the research face over mocked ports.
 
 mod keys;
+mod pages;
 mod refusals;
 
 use crate::{

@@ -3,7 +3,7 @@
 mod welcome;
 
 use crate::{
-    address::{Reach, ResearchAccess},
+    address::Reach,
     cli::ServerFlags,
     config::{Config, Settings, make_default_directory},
     faces::Sockets,
@@ -13,7 +13,7 @@ use crate::{
     terminal,
 };
 use std::{process::ExitCode, sync::Arc, time::Duration};
-use taskgate_api::{Face, Services};
+use taskgate_api::{Face, ResearchAccess, Services};
 use taskgate_domain::{
     key::KeySecret,
     ports::SystemClock,
@@ -108,7 +108,7 @@ fn services(
         }),
         maintenance: store.maintenance.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        research_keys: settings.research_access == ResearchAccess::Keys,
+        research_access: settings.research_access,
     }
 }
 

@@ -1,7 +1,7 @@
 use super::{Socket, Sockets, listen, refusal};
 use async_trait::async_trait;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use taskgate_api::{Face, Services};
+use taskgate_api::{Face, ResearchAccess, Services};
 use taskgate_domain::{
     error::StoreError,
     ports::{
@@ -67,7 +67,7 @@ fn services(gate: Arc<Gate>) -> Services {
         keys: Arc::new(keys),
         maintenance: gate,
         version: "test",
-        research_keys: false,
+        research_access: ResearchAccess::Loopback,
     }
 }
 

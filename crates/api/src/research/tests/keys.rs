@@ -2,6 +2,7 @@
 
 use super::{face, finished, get, holding, project, queued, task};
 use crate::{
+    research::ResearchAccess,
     server::{Face, State},
     testing::{Mocks, send, stored_key, with_key},
 };
@@ -29,13 +30,13 @@ const ANOTHER_TENANT: TenantId = TenantId(Uuid::from_u128(99));
 fn with_stored_key(
     tasks: MockTaskRepository,
     key: ApiKey,
-    research_keys: bool,
+    access: ResearchAccess,
 ) -> (web::Data<State>, String) {
     let secret = KeySecret::generate().unwrap();
     let hash = secret.hash();
     let mut keys = MockApiKeyRepository::new();
     keys.expect_find_key().returning(move |asked| Ok((asked == hash).then(|| key.clone())));
-    let mocks = Mocks { tasks, keys, research_keys, ..Mocks::default() };
+    let mocks = Mocks { tasks, keys, research_access: Some(access), ..Mocks::default() };
     (mocks.state(Face::Research), secret.reveal().to_owned())
 }
 
@@ -51,7 +52,8 @@ fn shown(request: TestRequest, key: &str) -> TestRequest {
 
 #[actix_web::test]
 async fn a_key_is_demanded_when_the_operator_says_so() {
-    let state = Mocks { research_keys: true, ..Mocks::default() }.state(Face::Research);
+    let mocks = Mocks { research_access: Some(ResearchAccess::Keys), ..Mocks::default() };
+    let state = mocks.state(Face::Research);
     assert_snapshot!(get(&state, "/api/v1/tasks").await, @r#"
     401 Unauthorized
     content-type: application/json
@@ -78,8 +80,11 @@ async fn a_key_that_is_shown_must_work_even_where_none_is_needed() {
 
 #[actix_web::test]
 async fn a_key_of_another_face_is_refused() {
-    let (state, key) =
-        with_stored_key(MockTaskRepository::new(), stored_key(Scope::Gateway), false);
+    let (state, key) = with_stored_key(
+        MockTaskRepository::new(),
+        stored_key(Scope::Gateway),
+        ResearchAccess::Loopback,
+    );
     let request = shown(TestRequest::get().uri("/api/v1/tasks"), &key);
     assert_snapshot!(send(&state, request).await, @r#"
     403 Forbidden
@@ -99,7 +104,7 @@ async fn a_key_lists_its_own_tenant() {
         .expect_list()
         .withf(|query| query.scope == TaskScope::Tenant(ANOTHER_TENANT))
         .return_once(|_| Ok(TaskPage::default()));
-    let (state, key) = with_stored_key(tasks, key, true);
+    let (state, key) = with_stored_key(tasks, key, ResearchAccess::Keys);
     let answer = send(&state, shown(TestRequest::get().uri("/api/v1/tasks"), &key)).await;
     assert_snapshot!(answer, @r#"
     200 OK
@@ -124,7 +129,7 @@ async fn a_bound_key_lists_its_projects_only() {
             query.scope == TaskScope::Projects(TenantId::DEFAULT, own)
         })
         .return_once(|_| Ok(TaskPage { tasks: Vec::new(), total: 5 }));
-    let (state, key) = with_stored_key(tasks, bound_key(), true);
+    let (state, key) = with_stored_key(tasks, bound_key(), ResearchAccess::Keys);
     let all = send(&state, shown(TestRequest::get().uri("/api/v1/tasks"), &key)).await;
     assert!(all.contains("x-total-count: 5"), "{all}");
     let uri = "/api/v1/tasks?project_id=1";
@@ -146,7 +151,7 @@ async fn a_task_that_is_not_seen_is_answered_like_an_unknown_one() {
     ];
     for hidden in foreign {
         // The store would refuse a cancel by panicking: no expectation is set.
-        let (state, key) = with_stored_key(holding(hidden), bound_key(), true);
+        let (state, key) = with_stored_key(holding(hidden), bound_key(), ResearchAccess::Keys);
         for (hidden, unknown) in [
             (TestRequest::get().uri("/api/v1/tasks/42"), TestRequest::get().uri("/api/v1/tasks/7")),
             (
@@ -168,7 +173,8 @@ async fn a_task_that_is_not_seen_is_answered_like_an_unknown_one() {
 
 #[actix_web::test]
 async fn a_bound_key_creates_nothing_in_a_foreign_project() {
-    let (state, key) = with_stored_key(MockTaskRepository::new(), bound_key(), true);
+    let (state, key) =
+        with_stored_key(MockTaskRepository::new(), bound_key(), ResearchAccess::Keys);
     let body = r#"{"project_id":1,"task_type":"ocr","params":{}}"#;
     let request = TestRequest::post().uri("/api/v1/tasks").set_payload(body);
     assert_snapshot!(send(&state, shown(request, &key)).await, @r#"
