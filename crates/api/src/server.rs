@@ -20,6 +20,7 @@ use taskgate_domain::{
     ports::Maintenance,
     usecase::{keys::Keys, tasks::Tasks, workers::Workers},
 };
+use tokio::sync::Semaphore;
 
 /// One of the three APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +82,10 @@ pub struct HttpOptions {
     pub keep_alive: Duration,
 }
 
+/// How many bytes of large bodies a face takes in at the same time. Decoded
+/// and on their way into the store they are there three or four times.
+pub(crate) const LARGE_BODIES: usize = 128 << 20;
+
 pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Default for HttpOptions {
@@ -101,13 +106,16 @@ pub(crate) struct State {
     pub(crate) services: Services,
     pub(crate) limiter: RateLimiter,
     pub(crate) body_deadline: Duration,
+    /// Room for large bodies, in bytes.
+    pub(crate) large_bodies: Arc<Semaphore>,
     pub(crate) openapi: Bytes,
 }
 
 impl State {
     pub(crate) fn new(face: Face, services: Services, body_deadline: Duration) -> Self {
         let limiter = RateLimiter::default();
-        Self { face, services, limiter, body_deadline, openapi: openapi(face).into() }
+        let large_bodies = Arc::new(Semaphore::new(LARGE_BODIES));
+        Self { face, services, limiter, body_deadline, large_bodies, openapi: openapi(face).into() }
     }
 }
 

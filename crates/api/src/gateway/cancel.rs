@@ -1,7 +1,7 @@
 //! `POST /api/v1/tasks/{id}/cancel`
 
 use super::{
-    limits::{self, Repeatable},
+    limits::{self, Repeat},
     refusals::{Limited, Missing, Refused, Slow},
 };
 use crate::{
@@ -45,13 +45,17 @@ pub(super) async fn cancel(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&request, payload, body::LIMIT).await?;
+    let body = body::read(&state, &request, payload, body::LIMIT).await?;
     // An id of the wrong form is unknown here (gateway contract, 0.6).
     let id: TaskId =
         path_parameter(&request, "id").parse().map_err(|_| ApiError::NotFound("Task not found"))?;
-    let reason = body::optional_json::<CancelBody>(&body).reason;
+    let repeat = Repeat::of(&request, &caller);
+    let decode = |bytes: &[u8]| {
+        let reason = body::optional_json::<CancelBody>(bytes).reason;
+        Ok((reason, repeat.map(|repeat| repeat.identify(bytes)).transpose()?))
+    };
+    let (reason, repeatable) = body.decode(decode).await?;
     let reason = reason.filter(|reason| !reason.is_empty()).map(text::replace_nul);
-    let repeatable = Repeatable::read(&request, &caller, &body)?;
     limits::count(&request, &state, &caller)?;
     let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
     let cancellation = state

@@ -5,13 +5,40 @@ use crate::{
     server::State,
 };
 use actix_web::{HttpMessage, HttpRequest, HttpResponseBuilder, http::header::HeaderValue};
-use taskgate_domain::task::submit::IdempotencyKey;
+use taskgate_domain::{id::UserId, task::submit::IdempotencyKey};
 
 /// Counts a request against its key's limit; the edge writes the headers.
 pub(super) fn count(request: &HttpRequest, state: &State, caller: &Caller) -> Result<(), ApiError> {
     let (quota, answer) = state.limiter.admit(caller.0.key);
     request.extensions_mut().insert(quota);
     answer
+}
+
+/// What a client says to be able to repeat a request, before the body is seen.
+pub(super) struct Repeat {
+    header: HeaderValue,
+    user: UserId,
+    path: String,
+}
+
+impl Repeat {
+    /// Takes the header `Idempotency-Key`; an empty one counts as absent.
+    pub(super) fn of(request: &HttpRequest, caller: &Caller) -> Option<Self> {
+        let header = request.headers().get("idempotency-key").filter(|key| !key.is_empty())?;
+        let (user, path) = (caller.0.user, request.path().to_owned());
+        Some(Self { header: header.clone(), user, path })
+    }
+
+    /// Works out the identity of the request with this body.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] when the header breaks a rule.
+    pub(super) fn identify(self, body: &[u8]) -> Result<Repeatable, ApiError> {
+        let text = std::str::from_utf8(self.header.as_bytes())
+            .map_err(|_| ApiError::invalid("Idempotency-Key must be UTF-8"))?;
+        let key = IdempotencyKey::derive(text, self.user, &self.path, body)?;
+        Ok(Repeatable { header: self.header, key })
+    }
 }
 
 /// A request that its client may repeat.
@@ -22,22 +49,6 @@ pub(super) struct Repeatable {
 }
 
 impl Repeatable {
-    /// Reads the header `Idempotency-Key`; an empty one counts as absent.
-    pub(super) fn read(
-        request: &HttpRequest,
-        caller: &Caller,
-        body: &[u8],
-    ) -> Result<Option<Self>, ApiError> {
-        let Some(header) = request.headers().get("idempotency-key").filter(|key| !key.is_empty())
-        else {
-            return Ok(None);
-        };
-        let text = std::str::from_utf8(header.as_bytes())
-            .map_err(|_| ApiError::invalid("Idempotency-Key must be UTF-8"))?;
-        let key = IdempotencyKey::derive(text, caller.0.user, request.path(), body)?;
-        Ok(Some(Self { header: header.clone(), key }))
-    }
-
     /// Marks an answer as that to an earlier request.
     pub(super) fn mark(&self, response: &mut HttpResponseBuilder) {
         response

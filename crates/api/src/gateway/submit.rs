@@ -1,7 +1,7 @@
 //! `POST /api/v1/tasks`
 
 use super::{
-    limits::{self, Repeatable},
+    limits::{self, Repeat},
     refusals::{Limited, Refused, Slow},
     submission::SubmitBody,
 };
@@ -47,9 +47,13 @@ pub(super) async fn submit(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&request, payload, LIMIT).await?;
-    let work = body::json::<SubmitBody>(&body)?.into_work()?;
-    let repeatable = Repeatable::read(&request, &caller, &body)?;
+    let body = body::read(&state, &request, payload, LIMIT).await?;
+    let repeat = Repeat::of(&request, &caller);
+    let decode = |bytes: &[u8]| {
+        let work = body::json::<SubmitBody>(bytes)?.into_work()?;
+        Ok((work, repeat.map(|repeat| repeat.identify(bytes)).transpose()?))
+    };
+    let (work, repeatable) = body.decode(decode).await?;
     limits::count(&request, &state, &caller)?;
     let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
     let submission = state

@@ -4,12 +4,17 @@ mod portable;
 
 use crate::{http::error::ApiError, server::State};
 use actix_web::{
-    HttpRequest,
+    HttpMessage, HttpRequest,
     http::header,
     web::{self, Bytes},
 };
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::sync::Arc;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
 
 /// The longest body of an ordinary route, in bytes.
 pub(crate) const LIMIT: usize = 1 << 20;
@@ -17,17 +22,50 @@ pub(crate) const LIMIT: usize = 1 << 20;
 /// The deepest nesting of arrays and objects.
 const MAX_DEPTH: usize = 64;
 
-/// Reads the whole body.
+/// Bodies above so many bytes are large: they need room in
+/// [`State::large_bodies`], and are decoded away from the serving threads.
+const LARGE: usize = 256 << 10;
+
+/// A body that has arrived, with the room that it takes until it is dropped.
+pub(crate) struct Body {
+    bytes: Bytes,
+    /// Shared with the decoding, which goes on when the client leaves.
+    room: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Body {
+    /// Decodes the body; a large one on a thread of its own, so that others
+    /// are served meanwhile.
+    ///
+    /// # Errors
+    /// What `decode` returns.
+    pub(crate) async fn decode<T: Send + 'static>(
+        &self,
+        decode: impl FnOnce(&[u8]) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let Some(room) = self.room.clone() else { return decode(&self.bytes) };
+        let bytes = self.bytes.clone();
+        let work = move || {
+            let _room = room;
+            decode(&bytes)
+        };
+        web::block(work).await.map_err(|_| ApiError::Busy)?
+    }
+}
+
+/// Reads the whole body. A large one waits for room first.
 ///
 /// # Errors
-/// [`ApiError::BodyTooLarge`] past `limit` bytes, [`ApiError::BodyTimeout`]
-/// when it takes longer than the face's body deadline, and
+/// [`ApiError::BodyTooLarge`] past `limit` bytes, [`ApiError::Busy`] when there
+/// is no room for it within the face's body deadline,
+/// [`ApiError::BodyTimeout`] when it has not arrived by then, and
 /// [`ApiError::Invalid`] when the connection breaks or the encoding is wrong.
 pub(crate) async fn read(
+    state: &State,
     request: &HttpRequest,
     payload: web::Payload,
     limit: usize,
-) -> Result<Bytes, ApiError> {
+) -> Result<Body, ApiError> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -35,15 +73,28 @@ pub(crate) async fn read(
     if announced.is_some_and(|length| length > limit) {
         return Err(ApiError::BodyTooLarge(limit));
     }
-    let deadline = request
-        .app_data::<web::Data<State>>()
-        .map_or(crate::server::BODY_DEADLINE, |state| state.body_deadline);
-    match tokio::time::timeout(deadline, payload.to_bytes_limited(limit)).await {
+    let deadline = Instant::now() + state.body_deadline;
+    // A body without an announced length may become as long as the limit.
+    let longest = announced.unwrap_or(if request.chunked().unwrap_or(false) { limit } else { 0 });
+    let room = if longest > LARGE {
+        let room = make_room(state, longest);
+        let room = timeout_at(deadline, room).await.map_err(|_| ApiError::Busy)??;
+        Some(Arc::new(room))
+    } else {
+        None
+    };
+    match timeout_at(deadline, payload.to_bytes_limited(limit)).await {
         Err(_) => Err(ApiError::BodyTimeout),
         Ok(Err(_)) => Err(ApiError::BodyTooLarge(limit)),
         Ok(Ok(Err(_))) => Err(ApiError::invalid("Invalid request body: it broke off")),
-        Ok(Ok(Ok(body))) => Ok(body),
+        Ok(Ok(Ok(bytes))) => Ok(Body { room: room.filter(|_| bytes.len() > LARGE), bytes }),
     }
+}
+
+/// Waits until so many bytes of large bodies may come in.
+async fn make_room(state: &State, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+    let bytes = u32::try_from(bytes).map_err(|_| ApiError::Busy)?;
+    state.large_bodies.clone().acquire_many_owned(bytes).await.map_err(|_| ApiError::Busy)
 }
 
 /// Decodes a body that must be one JSON object, which every reader of JSON can
@@ -130,8 +181,15 @@ fn is_deeper_than(text: &str, max: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_deeper_than, json, optional_json};
+    use super::{LARGE, is_deeper_than, json, optional_json, read};
+    use crate::{
+        http::error::ApiError,
+        server::{Face, LARGE_BODIES, State},
+        testing::Mocks,
+    };
+    use actix_web::{FromRequest, test::TestRequest, web};
     use serde::Deserialize;
+    use std::{thread, time::Duration};
 
     #[derive(Debug, Default, PartialEq, Deserialize)]
     struct Body {
@@ -179,6 +237,52 @@ mod tests {
         Invalid request body: a number beyond the range of 64-bit floating point at line 1 column 14
         Invalid request body: nested deeper than 64 levels
         ");
+    }
+
+    /// Reads a body of this length, announced or in chunks.
+    async fn arrive(
+        state: &State,
+        length: usize,
+        announced: bool,
+    ) -> Result<super::Body, ApiError> {
+        let head = if announced {
+            ("Content-Length", length.to_string())
+        } else {
+            ("Transfer-Encoding", "chunked".to_owned())
+        };
+        let request = TestRequest::post().insert_header(head).set_payload(vec![b' '; length]);
+        let (request, mut payload) = request.to_http_parts();
+        let payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+        read(state, &request, payload, 40 << 20).await
+    }
+
+    #[actix_web::test]
+    async fn large_bodies_wait_for_room_and_small_ones_do_not() {
+        let services = Mocks::default().services();
+        let state = State::new(Face::Gateway, services, Duration::from_millis(20));
+        let all = u32::try_from(LARGE_BODIES).unwrap();
+        let room = state.large_bodies.clone().acquire_many_owned(all).await.unwrap();
+        assert!(arrive(&state, LARGE, true).await.is_ok());
+        for announced in [true, false] {
+            let refusal = arrive(&state, LARGE + 1, announced).await.err();
+            assert!(matches!(refusal, Some(ApiError::Busy)), "{announced}: {refusal:?}");
+        }
+        drop(room);
+        let body = arrive(&state, LARGE + 1, true).await.unwrap();
+        assert_eq!(state.large_bodies.available_permits(), LARGE_BODIES - LARGE - 1);
+        drop(body);
+        let _small = arrive(&state, LARGE, false).await.unwrap();
+        assert_eq!(state.large_bodies.available_permits(), LARGE_BODIES);
+    }
+
+    #[actix_web::test]
+    async fn a_large_body_does_not_occupy_a_serving_thread() {
+        let state = Mocks::default().state(Face::Gateway);
+        for (length, here) in [(LARGE, true), (LARGE + 1, false)] {
+            let body = arrive(&state, length, true).await.unwrap();
+            let thread = body.decode(|_| Ok(thread::current().id())).await.unwrap();
+            assert_eq!(thread == thread::current().id(), here, "{length}");
+        }
     }
 
     #[test]

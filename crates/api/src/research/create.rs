@@ -46,8 +46,9 @@ pub(super) async fn create(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&request, payload, body::LIMIT).await?;
-    let (work, options) = body::json::<CreateTask>(&body)?.into_domain()?;
+    let body = body::read(&state, &request, payload, body::LIMIT).await?;
+    let decode = |bytes: &[u8]| Ok(body::json::<CreateTask>(bytes)?.into_domain()?);
+    let (work, options) = body.decode(decode).await?;
     count(&state, &caller, &request)?;
     if !access(&caller).sees_project(work.project) {
         return Err(ApiError::NotFound("Project not found"));

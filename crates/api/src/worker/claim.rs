@@ -28,8 +28,10 @@ pub(super) async fn claim(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let body = body::read(&request, payload, body::LIMIT).await?;
-    let wish = body::json::<Claim>(&body)?.into_domain()?;
+    let body = body::read(&state, &request, payload, body::LIMIT).await?;
+    let wish = body.decode(|bytes| Ok(body::json::<Claim>(bytes)?.into_domain()?)).await?;
+    // A claim may wait long, and its body has been read.
+    drop(body);
     let tasks = state
         .services
         .workers

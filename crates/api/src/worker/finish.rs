@@ -36,10 +36,14 @@ pub(super) async fn complete(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let task = task_id(&request)?;
-    let body = body::read(&request, payload, REPORT_LIMIT).await?;
-    let (attempt, completion) = body::json::<CompleteBody>(&body)?.into_parts();
-    let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to complete task", lease, completion.into_domain()?).await
+    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
+    let decode = move |bytes: &[u8]| {
+        let (attempt, completion) = body::json::<CompleteBody>(bytes)?.into_parts();
+        let lease = Lease { task, attempt: Attempt::new(attempt)? };
+        Ok((lease, completion.into_domain()?))
+    };
+    let (lease, verdict) = body.decode(decode).await?;
+    end(&state, "Failed to complete task", lease, verdict).await
 }
 
 /// Ends an attempt at a task with an error. The body may have 16 MiB.
@@ -58,10 +62,13 @@ pub(super) async fn fail(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let task = task_id(&request)?;
-    let body = body::read(&request, payload, REPORT_LIMIT).await?;
-    let (attempt, failure) = body::json::<FailBody>(&body)?.into_parts();
-    let lease = Lease { task, attempt: Attempt::new(attempt)? };
-    end(&state, "Failed to record failure", lease, failure.into_domain()).await
+    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
+    let decode = move |bytes: &[u8]| {
+        let (attempt, failure) = body::json::<FailBody>(bytes)?.into_parts();
+        Ok((Lease { task, attempt: Attempt::new(attempt)? }, failure.into_domain()))
+    };
+    let (lease, verdict) = body.decode(decode).await?;
+    end(&state, "Failed to record failure", lease, verdict).await
 }
 
 async fn end(
@@ -91,12 +98,16 @@ pub(super) async fn finish(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     const OPERATION: &str = "Failed to finish tasks";
-    let body = body::read(&request, payload, BATCH_LIMIT).await?;
-    let (mut sent, mut reports) = (Vec::new(), Vec::new());
-    for item in body::json::<Batch>(&body)?.into_items()? {
-        let task_id = item.task_id().to_owned();
-        sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
-    }
+    let body = body::read(&state, &request, payload, BATCH_LIMIT).await?;
+    let decode = |bytes: &[u8]| {
+        let (mut sent, mut reports) = (Vec::new(), Vec::new());
+        for item in body::json::<Batch>(bytes)?.into_items()? {
+            let task_id = item.task_id().to_owned();
+            sent.push((task_id, item.into_domain().map(|report| reports.push(report))));
+        }
+        Ok((sent, reports))
+    };
+    let (sent, reports) = body.decode(decode).await?;
     let reported = if reports.is_empty() {
         Vec::new()
     } else {

@@ -39,8 +39,9 @@ pub(super) async fn heartbeat(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let task = task_id(&request)?;
-    let body = body::read(&request, payload, body::LIMIT).await?;
-    let heartbeat = body::json::<HeartbeatBody>(&body)?.into_domain(task)?;
+    let body = body::read(&state, &request, payload, body::LIMIT).await?;
+    let decode = move |bytes: &[u8]| Ok(body::json::<HeartbeatBody>(bytes)?.into_domain(task)?);
+    let heartbeat = body.decode(decode).await?;
     let reply = state
         .services
         .workers
@@ -63,8 +64,9 @@ pub(super) async fn events(
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
     let task = task_id(&request)?;
-    let body = body::read(&request, payload, REPORT_LIMIT).await?;
-    let (lease, events) = body::json::<EventsBody>(&body)?.into_domain(task)?;
+    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
+    let decode = move |bytes: &[u8]| Ok(body::json::<EventsBody>(bytes)?.into_domain(task)?);
+    let (lease, events) = body.decode(decode).await?;
     let last_seq = state
         .services
         .workers
