@@ -59,11 +59,14 @@ impl Sockets {
     }
 
     /// Serves every face.
-    pub(crate) fn serve(self, services: &Services) -> Result<Faces, Failure> {
-        let options = HttpOptions::default();
+    pub(crate) fn serve(
+        self,
+        services: &Services,
+        options: &HttpOptions,
+    ) -> Result<Faces, Failure> {
         let mut faces = Faces { servers: JoinSet::new(), handles: Vec::new() };
         for Socket { face, listener, .. } in self.0 {
-            let server = taskgate_api::serve(face, listener, services.clone(), &options).map_err(
+            let server = taskgate_api::serve(face, listener, services.clone(), options).map_err(
                 |error| {
                     Failure::caused(&format!("cannot serve the {} face", face.as_str()), &error)
                 },

@@ -9,6 +9,7 @@ mod faces;
 mod failure;
 mod log;
 mod maintenance;
+mod open_files;
 mod shutdown;
 mod terminal;
 

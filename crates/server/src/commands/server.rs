@@ -8,12 +8,12 @@ use crate::{
     config::{Config, Settings, make_default_directory},
     faces::Sockets,
     failure::{Failure, chain},
-    log, maintenance,
+    log, maintenance, open_files,
     shutdown::{self, Signals, StoppableQueue},
     terminal,
 };
 use std::{process::ExitCode, sync::Arc, time::Duration};
-use taskgate_api::{Face, ResearchAccess, Services};
+use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     key::KeySecret,
     ports::SystemClock,
@@ -76,7 +76,8 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let store = Store::connect(&options)
         .map_err(|error| Failure::caused("cannot open the store", &error))?;
     let (stop, stopped) = watch::channel(false);
-    let faces = sockets.serve(&services(mode, settings, &store, &stopped))?;
+    let options = http_options(settings, addresses.len());
+    let faces = sockets.serve(&services(mode, settings, &store, &stopped), &options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));
     match mode {
         Mode::Dev => terminal::print(&welcome::text(url, &addresses, DEV_KEY))?,
@@ -89,6 +90,20 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
         }
     }
     Ok(shutdown::supervise(faces, signals, stop).await)
+}
+
+/// How so many faces treat their connections.
+fn http_options(settings: &Settings, faces: usize) -> HttpOptions {
+    let mut options = HttpOptions::default();
+    match open_files::raise_limit() {
+        Ok(limit) => {
+            options.max_connections = open_files::connections(limit, settings.pool_size.0, faces);
+            let connections = options.max_connections;
+            tracing::debug!(open_files = limit, connections, "connections of each face at most");
+        }
+        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
+    }
+    options
 }
 
 fn services(

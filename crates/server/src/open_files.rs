@@ -1,0 +1,60 @@
+//! How many files the process may have open, and how many of them connections
+//! of clients may be.
+
+use std::io;
+
+/// The most connections that one face takes, where the limit leaves room.
+const MAX_CONNECTIONS: u64 = 10_000;
+/// The fewest, whatever the limit is.
+const MIN_CONNECTIONS: u64 = 16;
+/// Listeners, the log, what the runtimes poll with, and some to spare.
+const RESERVE: u64 = 64;
+/// A connection to SQLite has the database, its log and its index open.
+const FILES_OF_A_CONNECTION: u64 = 3;
+/// Connections to the store beyond the pool: the writer and the one that
+/// answers readiness.
+const FURTHER_CONNECTIONS: u64 = 2;
+
+/// Raises the soft limit on open files to the hard one, and returns it.
+///
+/// # Errors
+/// When the system tells no limit or does not let it be raised.
+pub(crate) fn raise_limit() -> io::Result<u64> {
+    rlimit::increase_nofile_limit(u64::MAX)
+}
+
+/// How many connections each of so many faces may take below this limit on
+/// open files, beside a pool of connections to the store.
+pub(crate) fn connections(limit: u64, pool_size: u32, faces: usize) -> usize {
+    let store = (u64::from(pool_size) + FURTHER_CONNECTIONS) * FILES_OF_A_CONNECTION;
+    let faces = u64::try_from(faces).unwrap_or(u64::MAX).max(1);
+    let share = limit.saturating_sub(RESERVE + store) / faces;
+    // Within bounds that every `usize` holds.
+    usize::try_from(share.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{connections, raise_limit};
+
+    #[test]
+    fn faces_share_what_the_store_leaves() {
+        assert_eq!(connections(1_024, 16, 3), 302);
+        assert_eq!(connections(1_024, 16, 1), 906);
+        assert_eq!(connections(65_536, 16, 3), 10_000);
+        assert_eq!(connections(u64::MAX, 1_000, 3), 10_000);
+    }
+
+    #[test]
+    fn a_small_limit_leaves_a_few() {
+        assert_eq!(connections(256, 1_000, 3), 16);
+        assert_eq!(connections(0, 1, 0), 16);
+    }
+
+    #[test]
+    fn the_limit_is_raised_as_far_as_it_goes() {
+        let limit = raise_limit().unwrap();
+        let (soft, hard) = rlimit::Resource::NOFILE.get().unwrap();
+        assert_eq!((soft, hard), (limit, limit));
+    }
+}
