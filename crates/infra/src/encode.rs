@@ -2,131 +2,36 @@
 //!
 //! The adapters differ in how they store times and ids, not in what: they read
 //! rows into the plain structs of this module, which assembles the domain's
-//! values. Codes are part of the stored format and never change.
+//! values.
+
+mod codes;
+mod usage;
+
+pub(crate) use codes::{
+    final_status, kind, kind_code, live_status, scope_bits, scopes, status, status_code,
+    status_list,
+};
+pub(crate) use usage::{UsageColumns, models_column};
 
 use crate::error::unreadable;
 use chrono::{DateTime, Utc};
+use codes::{mode, mode_code};
 use diesel::QueryResult;
-use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, collections::BTreeSet, fmt::Display};
+use std::fmt::Display;
 use taskgate_domain::{
-    error::InvalidValue,
     id::{ProjectId, TaskId, TaskNumber, TenantId, UserId},
     json::JsonObject,
-    key::Scope,
     query::TaskScope,
     task::{
         Attempt, Finished, FinishedSummary, Live, Owner, Progress, Subject, Task, TaskState,
         TaskSummary,
         outcome::Outcome,
-        status::{FinalStatus, LiveStatus, TaskStatus},
-        work::{AgentWork, Kind, Mode, ResearchWork, SessionLabel, TaskType, Work},
+        work::{AgentWork, Kind, ResearchWork, SessionLabel, Work},
     },
-    usage::{ModelUsage, Tokens, Usage, Usd},
+    usage::Usage,
 };
+use usage::model_usages;
 use uuid::Uuid;
-
-/// The code of a status.
-pub(crate) const fn status_code(status: TaskStatus) -> i16 {
-    match status {
-        TaskStatus::Queued => 1,
-        TaskStatus::Running => 2,
-        TaskStatus::Paused => 3,
-        TaskStatus::Completed => 4,
-        TaskStatus::Failed => 5,
-        TaskStatus::Cancelled => 6,
-        TaskStatus::TimedOut => 7,
-    }
-}
-
-/// The status of a code.
-pub(crate) fn status(code: i16) -> QueryResult<TaskStatus> {
-    decode("status", code, &TaskStatus::ALL, status_code)
-}
-
-/// The status of a code that must be a live one.
-pub(crate) fn live_status(code: i16) -> QueryResult<LiveStatus> {
-    match status(code)? {
-        TaskStatus::Queued => Ok(LiveStatus::Queued),
-        TaskStatus::Running => Ok(LiveStatus::Running),
-        TaskStatus::Paused => Ok(LiveStatus::Paused),
-        other => Err(unreadable(format_args!("a live task is {other}"))),
-    }
-}
-
-/// The status of a code that must be a final one.
-pub(crate) fn final_status(code: i16) -> QueryResult<FinalStatus> {
-    match status(code)? {
-        TaskStatus::Completed => Ok(FinalStatus::Completed),
-        TaskStatus::Failed => Ok(FinalStatus::Failed),
-        TaskStatus::Cancelled => Ok(FinalStatus::Cancelled),
-        TaskStatus::TimedOut => Ok(FinalStatus::TimedOut),
-        other => Err(unreadable(format_args!("a finished task is {other}"))),
-    }
-}
-
-/// The codes of these statuses as the inside of an SQL `IN (…)`.
-pub(crate) fn status_list(statuses: &[LiveStatus]) -> String {
-    let codes: Vec<String> =
-        statuses.iter().map(|&status| status_code(status.into()).to_string()).collect();
-    codes.join(", ")
-}
-
-/// The code of a kind.
-pub(crate) const fn kind_code(kind: Kind) -> i16 {
-    match kind {
-        Kind::Agent => 1,
-        Kind::Research(TaskType::Search) => 2,
-        Kind::Research(TaskType::Dedup) => 3,
-        Kind::Research(TaskType::Crawl) => 4,
-        Kind::Research(TaskType::Ocr) => 5,
-        Kind::Research(TaskType::Index) => 6,
-        Kind::Research(TaskType::KeywordExpand) => 7,
-    }
-}
-
-/// The kind of a code.
-pub(crate) fn kind(code: i16) -> QueryResult<Kind> {
-    decode("kind", code, &Kind::ALL, kind_code)
-}
-
-/// The code of a mode.
-pub(crate) const fn mode_code(mode: Mode) -> i16 {
-    match mode {
-        Mode::Simple => 1,
-        Mode::Standard => 2,
-        Mode::Complex => 3,
-        Mode::Supervisor => 4,
-    }
-}
-
-fn mode(code: i16) -> QueryResult<Mode> {
-    decode("mode", code, &Mode::ALL, mode_code)
-}
-
-fn decode<T: Copy>(name: &str, code: i16, all: &[T], encode: fn(T) -> i16) -> QueryResult<T> {
-    let found = all.iter().copied().find(|value| encode(*value) == code);
-    found.ok_or_else(|| unreadable(format_args!("unknown {name} {code}")))
-}
-
-/// A key's scopes as a set of bits.
-pub(crate) fn scope_bits(scopes: &BTreeSet<Scope>) -> i16 {
-    scopes.iter().map(|scope| scope_bit(*scope)).sum()
-}
-
-/// The scopes of a set of bits.
-pub(crate) fn scopes(bits: i16) -> BTreeSet<Scope> {
-    Scope::ALL.into_iter().filter(|scope| bits & scope_bit(*scope) != 0).collect()
-}
-
-const fn scope_bit(scope: Scope) -> i16 {
-    match scope {
-        Scope::Gateway => 1,
-        Scope::Research => 2,
-        Scope::Worker => 4,
-        Scope::Admin => 8,
-    }
-}
 
 /// A task's id as a UUID column holds it; its bytes sort by creation.
 pub(crate) const fn id_column(id: TaskId) -> Uuid {
@@ -303,15 +208,6 @@ pub(crate) struct FinishedColumns {
     pub(crate) metadata: Option<String>,
 }
 
-/// Tokens and nano-dollars, as columns.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct UsageColumns {
-    pub(crate) prompt_tokens: i64,
-    pub(crate) completion_tokens: i64,
-    pub(crate) total_tokens: i64,
-    pub(crate) cost_nanos: i64,
-}
-
 impl FinishedColumns {
     /// The state.
     pub(crate) fn state(self) -> QueryResult<TaskState> {
@@ -336,29 +232,6 @@ impl FinishedColumns {
                 usage,
             },
         }))
-    }
-}
-
-impl UsageColumns {
-    fn tokens(self) -> QueryResult<Tokens> {
-        Tokens::new(self.prompt_tokens, self.completion_tokens, Some(self.total_tokens))
-            .map_err(unreadable)
-    }
-
-    fn cost(self) -> QueryResult<Usd> {
-        Usd::from_nanos(self.cost_nanos).map_err(unreadable)
-    }
-}
-
-impl From<&Usage> for UsageColumns {
-    fn from(usage: &Usage) -> Self {
-        let tokens = usage.tokens();
-        Self {
-            prompt_tokens: tokens.prompt(),
-            completion_tokens: tokens.completion(),
-            total_tokens: tokens.total(),
-            cost_nanos: usage.cost().nanos(),
-        }
     }
 }
 
@@ -405,54 +278,8 @@ impl SummaryColumns {
     }
 }
 
-/// One model's share of a task's usage, as an element of a JSON column.
-#[derive(Serialize, Deserialize)]
-struct ModelColumns<'a> {
-    model: Cow<'a, str>,
-    provider: Cow<'a, str>,
-    executions: u32,
-    prompt_tokens: i64,
-    completion_tokens: i64,
-    total_tokens: i64,
-    cost_nanos: i64,
-}
-
-/// The shares of models as a JSON column; `None` when there are none.
-pub(crate) fn models_column(models: &[ModelUsage]) -> QueryResult<Option<String>> {
-    if models.is_empty() {
-        return Ok(None);
-    }
-    let columns = models.iter().map(|usage| ModelColumns {
-        model: usage.model.as_str().into(),
-        provider: usage.provider.as_str().into(),
-        executions: usage.executions,
-        prompt_tokens: usage.tokens.prompt(),
-        completion_tokens: usage.tokens.completion(),
-        total_tokens: usage.tokens.total(),
-        cost_nanos: usage.cost.nanos(),
-    });
-    serde_json::to_string(&columns.collect::<Vec<_>>())
-        .map(Some)
-        .map_err(|error| diesel::result::Error::SerializationError(error.into()))
-}
-
-fn model_usages(text: &str) -> QueryResult<Vec<ModelUsage>> {
-    let columns: Vec<ModelColumns<'_>> = serde_json::from_str(text).map_err(unreadable)?;
-    let usage = |columns: ModelColumns<'_>| {
-        Ok::<_, InvalidValue>(ModelUsage {
-            tokens: Tokens::new(
-                columns.prompt_tokens,
-                columns.completion_tokens,
-                Some(columns.total_tokens),
-            )?,
-            cost: Usd::from_nanos(columns.cost_nanos)?,
-            executions: columns.executions,
-            model: columns.model.into_owned(),
-            provider: columns.provider.into_owned(),
-        })
-    };
-    columns.into_iter().map(|one| usage(one).map_err(unreadable)).collect()
-}
+/// What is told of a task that is queued again since its worker vanished.
+pub(crate) const WORKER_SILENT: &str = "The worker stopped responding.";
 
 /// What is told of a task whose worker vanished once too often.
 pub(crate) fn worker_lost(attempts: i32) -> Outcome {
@@ -496,49 +323,8 @@ fn present<T>(name: impl Display, column: Option<T>) -> QueryResult<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        kind, kind_code, model_usages, models_column, project_group, scope_bits, scopes, status,
-        status_code,
-    };
-    use taskgate_domain::{
-        id::{ProjectId, TenantId},
-        key::Scope,
-        task::{status::TaskStatus, work::Kind},
-        usage::{ModelUsage, Tokens, Usd},
-    };
-
-    #[test]
-    fn codes_read_back() {
-        for one in TaskStatus::ALL {
-            assert_eq!(status(status_code(one)), Ok(one));
-        }
-        for one in Kind::ALL {
-            assert_eq!(kind(kind_code(one)), Ok(one));
-        }
-        assert!(status(0).is_err() && kind(99).is_err());
-    }
-
-    #[test]
-    fn scopes_read_back() {
-        for set in [vec![], vec![Scope::Worker], Scope::ALL.to_vec()] {
-            let set = set.into_iter().collect();
-            assert_eq!(scopes(scope_bits(&set)), set);
-        }
-    }
-
-    #[test]
-    fn model_shares_read_back() {
-        let share = ModelUsage {
-            model: "m \"quoted\"".to_owned(),
-            provider: "p".to_owned(),
-            executions: 3,
-            tokens: Tokens::new(1, 2, Some(4)).unwrap(),
-            cost: Usd::from_nanos(5).unwrap(),
-        };
-        let column = models_column(std::slice::from_ref(&share)).unwrap().unwrap();
-        assert_eq!(model_usages(&column), Ok(vec![share]));
-        assert_eq!(models_column(&[]), Ok(None));
-    }
+    use super::project_group;
+    use taskgate_domain::id::{ProjectId, TenantId};
 
     #[test]
     fn projects_of_tenants_do_not_share_a_group() {

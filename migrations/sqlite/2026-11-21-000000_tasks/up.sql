@@ -1,5 +1,5 @@
 -- Ids are UUIDs of 16 bytes, times are microseconds since 1970 in UTC, money is
--- nano-dollars. Codes of statuses, kinds and modes: crates/infra/src/encode.rs.
+-- nano-dollars. Codes of statuses, kinds and modes: crates/infra/src/encode/codes.rs.
 -- An index ends in the rowid, which is the task's number, without saying so.
 
 CREATE TABLE tenants (

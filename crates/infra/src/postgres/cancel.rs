@@ -2,7 +2,7 @@
 
 use super::{
     change::{self, End},
-    read,
+    read::{self, forgotten},
     row::row,
 };
 use crate::{encode::final_status, statement::sql};
@@ -108,11 +108,14 @@ fn reserve(
     key: &IdempotencyKey,
     number: TaskNumber,
 ) -> QueryResult<bool> {
-    let taken = sql("INSERT INTO idempotency_keys AS i (key, task_id, accepted)
+    let taken = sql(concat!(
+        "INSERT INTO idempotency_keys AS i (key, task_id, accepted)
          SELECT ?, id, true FROM tasks WHERE number = ?
          ON CONFLICT (key) DO UPDATE
             SET task_id = excluded.task_id, accepted = true, created_at = now()
-            WHERE i.created_at <= now() - interval '24 hours'")
+            WHERE i.created_at <= ",
+        forgotten!(),
+    ))
     .bind::<Binary, _>(key.as_bytes().as_slice())
     .bind::<BigInt, _>(number.get())
     .execute(connection)?;

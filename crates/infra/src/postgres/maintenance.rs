@@ -2,6 +2,7 @@
 
 use super::{
     change::{self, End, Release},
+    read::forgotten,
     row::row,
 };
 use crate::{encode, statement::sql};
@@ -79,7 +80,7 @@ fn take_back(connection: &mut PgConnection, max: u16) -> QueryResult<usize> {
             attempt: row.attempt,
             reported: false,
             delay: 0,
-            message: "The worker stopped responding.",
+            message: encode::WORKER_SILENT,
         })
         .collect();
     let ended = change::end(connection, ends.collect())?.len();
@@ -100,15 +101,18 @@ const FOLD: &str = "
 
 /// The age is asked again of a row that another transaction had to let go first:
 /// it may have been answered anew.
-const FORGET: &str = "
-    WITH forgotten AS (
+const FORGET: &str = concat!(
+    "WITH forgotten AS (
         DELETE FROM idempotency_keys WHERE key = ANY (ARRAY (
-            SELECT key FROM idempotency_keys
-            WHERE created_at <= now() - interval '24 hours' ORDER BY created_at LIMIT ?
-        )) AND created_at <= now() - interval '24 hours'
-        RETURNING key
+            SELECT key FROM idempotency_keys WHERE created_at <= ",
+    forgotten!(),
+    " ORDER BY created_at LIMIT ?
+        )) AND created_at <= ",
+    forgotten!(),
+    " RETURNING key
     )
-    SELECT count(*) FROM forgotten";
+    SELECT count(*) FROM forgotten"
+);
 
 row! {
     CountRow {

@@ -69,13 +69,23 @@ row! {
     }
 }
 
+/// A request that was answered before this is forgotten.
+macro_rules! forgotten {
+    () => {
+        "now() - interval '24 hours'"
+    };
+}
+pub(super) use forgotten;
+
 /// Looks up a request of the last 24 hours.
 pub(super) fn answered(
     connection: &mut PgConnection,
     key: &IdempotencyKey,
 ) -> QueryResult<Option<AnsweredRow>> {
-    sql("SELECT task_id, accepted FROM idempotency_keys
-         WHERE key = ? AND created_at > now() - interval '24 hours'")
+    sql(concat!(
+        "SELECT task_id, accepted FROM idempotency_keys WHERE key = ? AND created_at > ",
+        forgotten!(),
+    ))
     .bind::<Binary, _>(key.as_bytes().as_slice())
     .get_result(connection)
     .optional()

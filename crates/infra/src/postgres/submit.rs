@@ -1,7 +1,7 @@
 //! Storing tasks.
 
 use super::{
-    read::{self, SessionColumns},
+    read::{self, SessionColumns, forgotten},
     row::row,
 };
 use crate::{
@@ -36,8 +36,8 @@ use uuid::Uuid;
 /// `known` finds the group; `fresh` is empty when the unique key is taken,
 /// `accepted` when the request was answered before: of concurrent requests
 /// with one key the later wait in `keyed` for the first to commit.
-const SUBMIT: &str = "
-    WITH asked AS MATERIALIZED (
+const SUBMIT: &str = concat!(
+    "WITH asked AS MATERIALIZED (
         SELECT ? AS id, ? AS owner_id, ? AS group_id, ? AS label_id, ? AS label,
             ? AS key, ? AS kind, ? AS status, ? AS priority, ? AS total, ? AS max_attempts,
             ? AS size, ? AS run_after, ?::bigint * interval '1 microsecond' AS timeout, ? AS unique_key
@@ -58,8 +58,9 @@ const SUBMIT: &str = "
         SELECT key, id, true FROM fresh WHERE key IS NOT NULL
         ON CONFLICT (key) DO UPDATE
             SET task_id = excluded.task_id, accepted = true, created_at = now()
-            WHERE i.created_at <= now() - interval '24 hours'
-        RETURNING key
+            WHERE i.created_at <= ",
+    forgotten!(),
+    " RETURNING key
     ), accepted AS MATERIALIZED (
         SELECT * FROM fresh WHERE key IS NULL OR EXISTS (SELECT FROM keyed)
     ), made AS (
@@ -97,7 +98,8 @@ const SUBMIT: &str = "
         SELECT scope, status, 1 FROM placed
         CROSS JOIN LATERAL (VALUES (owner_id), (final_group)) AS scopes (scope)
     )
-    SELECT number, created_at, deadline FROM task";
+    SELECT number, created_at, deadline FROM task"
+);
 
 /// How often to look again when others keep getting there first. Each round
 /// one of them has succeeded, so the second look nearly always decides.

@@ -68,11 +68,8 @@ fn time_out(connection: &mut SqliteConnection, number: i64, now: At) -> QueryRes
 
 /// Queues or fails a task whose worker fell silent.
 fn take_back(connection: &mut SqliteConnection, row: &OverRow, now: At) -> QueryResult<bool> {
-    let release = Release {
-        run_after: now,
-        reported: false,
-        message: "The worker stopped responding.".to_owned(),
-    };
+    let release =
+        Release { run_after: now, reported: false, message: encode::WORKER_SILENT.to_owned() };
     if moves::release(connection, row.number, row.attempt, release, now)? {
         return Ok(true);
     }
