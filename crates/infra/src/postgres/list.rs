@@ -15,7 +15,7 @@ use diesel::{
     PgConnection, QueryResult, RunQueryDsl,
     sql_types::{Array, BigInt, SmallInt, Uuid as SqlUuid},
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 use taskgate_domain::{
     query::{TaskPage, TaskQuery},
     task::{TaskSummary, status::TaskStatus},
@@ -40,8 +40,10 @@ pub(super) fn list(
         .bind::<BigInt, _>(query.page.offset())
         .load(connection)?;
     let total = rows.first().map_or(0, |row| row.total);
-    let lines: Vec<(i64, Option<SummaryState>)> =
+    let mut lines: Vec<(i64, Option<SummaryState>)> =
         rows.into_iter().filter_map(|row| row.line).collect();
+    // Cheaper here than one more step of the statement.
+    lines.sort_unstable_by_key(|(number, _)| Reverse(*number));
     let known = known(connection, summaries, &lines)?;
     let tasks = lines.into_iter().map(|(number, live)| {
         let summary =
@@ -132,7 +134,7 @@ fn statement(scope: &ListScope, statuses: &[TaskStatus]) -> String {
         SELECT counted.total, page.* FROM counted LEFT JOIN (
             SELECT n.number, l.status, l.progress, l.total
             FROM ({numbers}) n LEFT JOIN live_tasks l ON l.task_number = n.number
-        ) page ON true ORDER BY page.number DESC"
+        ) page ON true"
     )
 }
 
