@@ -1,6 +1,8 @@
 //! What happened to a task, in order.
 
-use crate::{error::InvalidValue, json::JsonObject, task::status::Transition, text};
+mod story;
+
+use crate::{error::InvalidValue, json::JsonObject, text};
 use chrono::{DateTime, Utc};
 
 /// The name of what happened, such as `WORKFLOW_STARTED`.
@@ -17,14 +19,44 @@ impl EventType {
     pub const WORKFLOW_STARTED: Self = Self::known("WORKFLOW_STARTED");
     /// The worker told how far it is.
     pub const PROGRESS: Self = Self::known("PROGRESS");
-    /// The task went back to the queue.
+    /// A piece of a model's output, as it is written. It is not kept for long
+    /// after the task has ended.
+    pub const LLM_PARTIAL: Self = Self::known("LLM_PARTIAL");
+    /// A model's whole output.
+    pub const LLM_OUTPUT: Self = Self::known("LLM_OUTPUT");
+    /// Something went wrong for good.
+    pub const ERROR_OCCURRED: Self = Self::known("ERROR_OCCURRED");
+    /// A worker let go of the task, or lost it, and it is to be tried again.
     pub const ERROR_RECOVERY: Self = Self::known("ERROR_RECOVERY");
+    /// Somebody asked for a pause.
+    pub const WORKFLOW_PAUSING: Self = Self::known("WORKFLOW_PAUSING");
+    /// The task is paused.
+    pub const WORKFLOW_PAUSED: Self = Self::known("WORKFLOW_PAUSED");
+    /// The task goes on after a pause.
+    pub const WORKFLOW_RESUMED: Self = Self::known("WORKFLOW_RESUMED");
+    /// Somebody asked for the task's end.
+    pub const WORKFLOW_CANCELLING: Self = Self::known("WORKFLOW_CANCELLING");
+    /// The task was cancelled.
+    pub const WORKFLOW_CANCELLED: Self = Self::known("WORKFLOW_CANCELLED");
     /// The task ended with a result.
     pub const WORKFLOW_COMPLETED: Self = Self::known("WORKFLOW_COMPLETED");
     /// The task ended with an error or at its deadline.
     pub const WORKFLOW_FAILED: Self = Self::known("WORKFLOW_FAILED");
-    /// The task was cancelled.
-    pub const WORKFLOW_CANCELLED: Self = Self::known("WORKFLOW_CANCELLED");
+    /// Nothing follows.
+    pub const STREAM_END: Self = Self::known("STREAM_END");
+
+    /// The types that only a move of the task itself writes.
+    const MOVES: [Self; 9] = [
+        Self::WORKFLOW_STARTED,
+        Self::WORKFLOW_PAUSING,
+        Self::WORKFLOW_PAUSED,
+        Self::WORKFLOW_RESUMED,
+        Self::WORKFLOW_CANCELLING,
+        Self::WORKFLOW_CANCELLED,
+        Self::WORKFLOW_COMPLETED,
+        Self::WORKFLOW_FAILED,
+        Self::STREAM_END,
+    ];
 
     const fn known(name: &'static str) -> Self {
         Self(std::borrow::Cow::Borrowed(name))
@@ -45,15 +77,10 @@ impl EventType {
         Ok(Self(name.into()))
     }
 
-    /// The event that a move of the task itself writes.
-    pub const fn of(transition: Transition) -> Self {
-        match transition {
-            Transition::Claim => Self::WORKFLOW_STARTED,
-            Transition::Release => Self::ERROR_RECOVERY,
-            Transition::Complete => Self::WORKFLOW_COMPLETED,
-            Transition::Fail | Transition::TimeOut => Self::WORKFLOW_FAILED,
-            Transition::Cancel => Self::WORKFLOW_CANCELLED,
-        }
+    /// Whether workers may not record it: it tells of a move of the task, and
+    /// is written with that move.
+    pub fn tells_a_move(&self) -> bool {
+        Self::MOVES.contains(self)
     }
 
     /// The name.
@@ -72,6 +99,9 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
+    /// The agent whose output is the answer to the task's question.
+    pub const FINAL_OUTPUT: &str = "final_output";
+
     /// An event; NUL characters in the message are replaced.
     ///
     /// # Errors
@@ -94,6 +124,12 @@ impl NewEvent {
         &self.event_type
     }
 
+    /// Whether this is the answer to the task's question: an agent's output
+    /// under the name [`FINAL_OUTPUT`](Self::FINAL_OUTPUT).
+    pub fn is_final_output(&self) -> bool {
+        self.event_type == EventType::LLM_OUTPUT && self.agent() == Some(Self::FINAL_OUTPUT)
+    }
+
     /// Which agent of the worker tells it.
     pub fn agent(&self) -> Option<&str> {
         self.agent.as_deref()
@@ -113,10 +149,50 @@ impl NewEvent {
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEvent {
-    /// Its place in the task's log: 1, 2, 3 and so on, without gaps.
+    /// Its place in the task's log: 1, 2, 3 and so on, without gaps until the
+    /// pieces of output are removed from the log of a task that has ended.
     pub seq: i64,
     /// What happened.
     pub event: NewEvent,
-    /// When, by the store's clock.
+    /// When, by the store's clock; never before the event that precedes it.
     pub at: DateTime<Utc>,
+}
+
+/// A place in a task's log, for readers to go on behind it.
+///
+/// Places order events by time, then by number. That is the order of the
+/// numbers too, because time does not decrease within a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Position {
+    /// Before the first event.
+    #[default]
+    Start,
+    /// At the event of this number, or where it would stand.
+    Seq(i64),
+    /// At the event of this number and time, or where it would stand.
+    Id {
+        /// Milliseconds since 1970.
+        millis: i64,
+        /// The event's number.
+        seq: i64,
+    },
+}
+
+impl Position {
+    /// Where an event stands.
+    pub const fn of(event: &TaskEvent) -> Self {
+        Self::Id { millis: event.at.timestamp_millis(), seq: event.seq }
+    }
+
+    /// Whether an event stands behind this place.
+    pub const fn precedes(self, event: &TaskEvent) -> bool {
+        match self {
+            Self::Start => true,
+            Self::Seq(seq) => event.seq > seq,
+            Self::Id { millis, seq } => {
+                let at = event.at.timestamp_millis();
+                at > millis || (at == millis && event.seq > seq)
+            }
+        }
+    }
 }

@@ -180,37 +180,52 @@ pub struct NewApiKey {
     pub grant: KeyGrant,
 }
 
-/// What a key is and may do. Tenant and user are names, made when new; the
-/// same name is the same tenant, and within a tenant the same user.
+/// Whose a new key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// A user that exists.
+    User(UserId),
+    /// A user by name, made when new; the same name is the same tenant, and
+    /// within a tenant the same user.
+    Named {
+        /// The tenant; `None` is [`TenantId::DEFAULT`].
+        tenant: Option<String>,
+        /// The user; `None` is the tenant's user `default`, which in the
+        /// default tenant is [`UserId::DEFAULT`].
+        user: Option<String>,
+    },
+}
+
+/// What a key is and may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyGrant {
     name: String,
-    tenant: Option<String>,
-    user: Option<String>,
+    description: Option<String>,
+    owner: KeyOwner,
     scopes: BTreeSet<Scope>,
     projects: Option<BTreeSet<ProjectId>>,
     expires_at: Option<DateTime<Utc>>,
 }
 
 impl KeyGrant {
-    /// A grant. Without a tenant or user name the default ones are meant; an
-    /// empty set of projects means all projects.
+    /// A grant. An empty set of projects means all projects.
     ///
     /// # Errors
     /// [`InvalidValue`] when a name is not 1 to 100 characters without control
     /// characters, no scope is given, or there are over 100 projects.
     pub fn new(
         name: String,
-        tenant: Option<String>,
-        user: Option<String>,
+        owner: KeyOwner,
         scopes: BTreeSet<Scope>,
         projects: BTreeSet<ProjectId>,
         expires_at: Option<DateTime<Utc>>,
     ) -> Result<Self, InvalidValue> {
         text::check_label("name", &name, 1, 100)?;
-        for (field, name) in [("tenant", &tenant), ("user", &user)] {
-            if let Some(name) = name {
-                text::check_label(field, name, 1, 100)?;
+        if let KeyOwner::Named { tenant, user } = &owner {
+            for (field, name) in [("tenant", tenant), ("user", user)] {
+                if let Some(name) = name {
+                    text::check_label(field, name, 1, 100)?;
+                }
             }
         }
         if scopes.is_empty() {
@@ -220,7 +235,19 @@ impl KeyGrant {
             return Err(InvalidValue::new("project", "must be given at most 100 times"));
         }
         let projects = (!projects.is_empty()).then_some(projects);
-        Ok(Self { name, tenant, user, scopes, projects, expires_at })
+        Ok(Self { name, description: None, owner, scopes, projects, expires_at })
+    }
+
+    /// The same with words on what the key is for.
+    ///
+    /// # Errors
+    /// [`InvalidValue`] when they are over 500 characters or hold control
+    /// characters.
+    pub fn with_description(self, description: Option<String>) -> Result<Self, InvalidValue> {
+        if let Some(description) = &description {
+            text::check_label("description", description, 0, 500)?;
+        }
+        Ok(Self { description, ..self })
     }
 
     /// What people call the key.
@@ -228,15 +255,14 @@ impl KeyGrant {
         &self.name
     }
 
-    /// The tenant's name; `None` is [`TenantId::DEFAULT`].
-    pub fn tenant(&self) -> Option<&str> {
-        self.tenant.as_deref()
+    /// What it is for, in words.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
     }
 
-    /// The user's name; `None` is the tenant's user `default`, which in the
-    /// default tenant is [`UserId::DEFAULT`].
-    pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+    /// Whose it is.
+    pub const fn owner(&self) -> &KeyOwner {
+        &self.owner
     }
 
     /// What the key may be used for.
@@ -262,6 +288,8 @@ pub struct ApiKey {
     pub principal: Principal,
     /// What people call it.
     pub name: String,
+    /// What it is for, in words.
+    pub description: Option<String>,
     /// Its tenant's name.
     pub tenant: String,
     /// Its user's name.
@@ -277,6 +305,23 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// Whether this is the key with that id.
+    pub fn is(&self, id: KeyId) -> bool {
+        self.principal.key == id
+    }
+
+    /// What the key is and may do, for another key to be the same.
+    pub fn grant(&self) -> KeyGrant {
+        KeyGrant {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            owner: KeyOwner::User(self.principal.user),
+            scopes: self.principal.scopes.clone(),
+            projects: self.principal.projects.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+
     /// Whether the key works at this time.
     pub fn is_valid_at(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

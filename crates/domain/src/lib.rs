@@ -3,7 +3,8 @@
 //! runtime in here.
 //!
 //! - [`task`] is the aggregate and its lifecycle, [`queue`] what workers do
-//!   with it, [`query`] how it is found, [`event`] what is told of it.
+//!   with it, [`control`] what its owner does, [`query`] how it is found,
+//!   [`event`] what is told of it, [`session`] the conversation it is part of.
 //! - [`ports`] are the traits that a store implements.
 //! - [`usecase`] is what callers do; it needs nothing but ports.
 //!
@@ -63,6 +64,7 @@
 //! Feature `mocks` adds mockall mocks of every port, and feature `testkit` the
 //! contract suite that every adapter must pass.
 
+pub mod control;
 pub mod error;
 pub mod event;
 pub mod id;
@@ -71,6 +73,7 @@ pub mod key;
 pub mod ports;
 pub mod query;
 pub mod queue;
+pub mod session;
 pub mod task;
 #[cfg(feature = "testkit")]
 pub mod testkit;

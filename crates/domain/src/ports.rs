@@ -4,23 +4,25 @@
 //! `testkit` holds it to what is said here.
 
 use crate::{
+    control::{ControlRequest, Controlled},
     error::{ReportError, StoreError},
     event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyHash, NewApiKey},
-    query::{TaskKey, TaskPage, TaskQuery},
+    query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        CancelRequest, Cancellation, ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease,
-        Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
     },
+    session::{Session, SessionPage, SessionTitle},
     task::{
-        Task,
+        Task, Turn,
         submit::{NewTask, Submission},
         work::SessionLabel,
     },
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 
 /// Tasks, as those who submit and watch them see them.
 #[cfg_attr(feature = "mocks", mockall::automock)]
@@ -33,7 +35,8 @@ pub trait TaskRepository: Send + Sync {
     /// [`find_session`](SessionRepository::find_session) finds for the user,
     /// and is made in the same transaction when there is none. A label that
     /// has the form of an id becomes the new session's id, unless another
-    /// user's session has it.
+    /// user's session has it. A deleted session is not found: its label makes a
+    /// new session. A new session is titled and marked by its first task.
     ///
     /// When `idempotency` was seen within 24 hours, or a live task of the
     /// same project carries the same unique key, nothing is stored and the
@@ -49,9 +52,21 @@ pub trait TaskRepository: Send + Sync {
     /// stored, but for the offset.
     async fn list(&self, query: TaskQuery) -> Result<TaskPage, StoreError>;
 
-    /// Ends a live task as cancelled, at once and whoever holds its lease.
-    /// `None` when there is no such task.
-    async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError>;
+    /// Reads what was asked and answered in a session, the oldest first. The
+    /// tasks' contexts, which may be large, are not read.
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError>;
+
+    /// Cancels, pauses or resumes a task, at once and whoever holds its lease,
+    /// where [`Control::transition`](crate::control::Control::transition) has a
+    /// move for it; elsewhere nothing changes and nothing is accepted. `None`
+    /// when there is no such task.
+    ///
+    /// The answer to a request with an idempotency key is remembered for 24
+    /// hours if it was accepted, and that to a cancel in any case.
+    ///
+    /// A paused task gets no claim, keeps its number, priority and the time
+    /// before which it does not run, and times out as any other.
+    async fn control(&self, request: ControlRequest) -> Result<Option<Controlled>, StoreError>;
 }
 
 /// Tasks, as those who run them see them.
@@ -111,7 +126,10 @@ pub trait Maintenance: Send + Sync {
     /// most `max` of each, by the store's clock.
     async fn reap(&self, max: u16) -> Result<Reaped, StoreError>;
 
-    /// Folds what the store has put off and forgets what has expired.
+    /// Folds what the store has put off and forgets what has expired: old
+    /// requests, and the [pieces of output](crate::event::EventType::LLM_PARTIAL)
+    /// of tasks that ended over a minute ago, when those who watched have read
+    /// them.
     async fn tidy(&self) -> Result<(), StoreError>;
 
     /// Whether the store answers; used by readiness probes, so it has its own
@@ -119,18 +137,53 @@ pub trait Maintenance: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// The log of what happened to each task.
+/// The log of what happened to each task. Every event is written in the
+/// transaction of the change that it tells of.
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Reads a task's events with a number above `after`, in order, at most
-    /// `limit` of them.
+    /// `limit` of them. They are shared, because many may follow one task.
     async fn events(
         &self,
         task: TaskNumber,
         after: i64,
         limit: u16,
-    ) -> Result<Vec<TaskEvent>, StoreError>;
+    ) -> Result<Vec<Arc<TaskEvent>>, StoreError>;
+
+    /// Reads what is kept of some tasks' logs, that is everything but the
+    /// [pieces of output](crate::event::EventType::LLM_PARTIAL): in the order
+    /// of the tasks' numbers and within each in its own, at most `limit` events
+    /// after `offset` ones.
+    async fn history(
+        &self,
+        tasks: Vec<TaskNumber>,
+        offset: i64,
+        limit: u16,
+    ) -> Result<Vec<(TaskNumber, TaskEvent)>, StoreError>;
+}
+
+/// News of growing logs, from whichever process they come.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+pub trait EventFeed: Send + Sync {
+    /// Starts to listen for news of a task's log.
+    ///
+    /// Whoever listens first, then reads the log to its end, and reads on after
+    /// each piece of news misses nothing.
+    fn listen(&self, task: TaskNumber) -> Box<dyn LogNews>;
+}
+
+/// A listener to one task's log.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait LogNews: Send {
+    /// Returns when the log is known to have an event with a number above
+    /// `seq`, or the task to have ended; at once when that is known already.
+    ///
+    /// Events that this process writes while somebody listens are known when
+    /// their call returns, those of other processes in about a second at the
+    /// latest. To stop waiting loses nothing.
+    async fn past(&mut self, seq: i64);
 }
 
 /// The conversations that agent tasks belong to.
@@ -138,12 +191,37 @@ pub trait EventLog: Send + Sync {
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
     /// Finds a user's session by its own id or by the name that the user's
-    /// client gave it; never another user's.
+    /// client gave it; never another user's, nor a deleted one.
     async fn find_session(
         &self,
         user: UserId,
         label: &SessionLabel,
     ) -> Result<Option<SessionId>, StoreError>;
+
+    /// Reads a session that [`find_session`](Self::find_session) finds. The
+    /// cost does not grow with its tasks.
+    async fn session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+    ) -> Result<Option<Session>, StoreError>;
+
+    /// Reads a page of a user's sessions, the newest first, and their exact
+    /// number. The cost does not grow with the number of tasks or of sessions,
+    /// but for the offset.
+    async fn list_sessions(&self, user: UserId, page: Page) -> Result<SessionPage, StoreError>;
+
+    /// Gives a session another title; false when the user has no such session.
+    async fn rename_session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+        title: &SessionTitle,
+    ) -> Result<bool, StoreError>;
+
+    /// Hides a session; its tasks stay. False when the user never had such a
+    /// session; deleting it again changes nothing.
+    async fn delete_session(&self, user: UserId, label: &SessionLabel) -> Result<bool, StoreError>;
 }
 
 /// API keys.
@@ -153,11 +231,16 @@ pub trait ApiKeyRepository: Send + Sync {
     /// Stores a key, and its tenant and user when their names are new.
     async fn create_key(&self, key: NewApiKey) -> Result<ApiKey, StoreError>;
 
+    /// Stores a key in the place of another, which is revoked in the same
+    /// transaction; `None`, and nothing stored, when there is no such key or it
+    /// was revoked before.
+    async fn replace_key(&self, old: KeyId, new: NewApiKey) -> Result<Option<ApiKey>, StoreError>;
+
     /// Finds a key by its secret's hash, valid or not.
     async fn find_key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError>;
 
-    /// Reads every key, the oldest first.
-    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError>;
+    /// Reads a user's keys, or everybody's, the oldest first.
+    async fn list_keys(&self, user: Option<UserId>) -> Result<Vec<ApiKey>, StoreError>;
 
     /// Ends a key's validity; false when there is no such key or it was
     /// revoked before.

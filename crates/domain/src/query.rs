@@ -77,6 +77,19 @@ pub struct TaskQuery {
     pub page: Page,
 }
 
+/// Turns of a session to read, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TurnQuery {
+    /// The session.
+    pub session: SessionId,
+    /// Only tasks with a number above this; 0 is all.
+    pub after: i64,
+    /// How many of them to skip.
+    pub offset: i64,
+    /// How many to read at most.
+    pub limit: u16,
+}
+
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {

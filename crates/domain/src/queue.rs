@@ -6,7 +6,7 @@ use crate::{
     task::{
         Attempt,
         outcome::Outcome,
-        status::{FinalStatus, TaskStatus},
+        status::TaskStatus,
         work::{Kind, Work},
     },
     text,
@@ -94,8 +94,9 @@ pub struct Heartbeat {
     pub progress: Option<i64>,
     /// All steps, not negative; `None` leaves the number.
     pub total: Option<i64>,
-    /// What to tell those who watch, recorded as an event of type
-    /// [`PROGRESS`](crate::event::EventType::PROGRESS); `None` records nothing.
+    /// What to tell those who watch. A message, and a change of either number
+    /// above, is recorded as an event of type
+    /// [`PROGRESS`](crate::event::EventType::PROGRESS).
     pub message: Option<String>,
 }
 
@@ -106,7 +107,8 @@ pub struct HeartbeatReply {
     pub lease_expires_at: DateTime<Utc>,
     /// Stop: the task was cancelled, and no report on it will be taken.
     pub cancel_requested: bool,
-    /// Hold: the task was paused.
+    /// Hold: the task is paused. The lease goes on, by heartbeats, until the
+    /// task is resumed or the worker lets go of it.
     pub pause_requested: bool,
 }
 
@@ -128,8 +130,8 @@ pub enum Conclusion {
     Fail {
         /// Why.
         error: String,
-        /// Run the task again so much later, if it has attempts left; `None`
-        /// fails it for good.
+        /// Run the task again so much later, if it has attempts left; a paused
+        /// task stays paused until then and longer. `None` fails it for good.
         retry: Option<Duration>,
     },
 }
@@ -137,35 +139,13 @@ pub enum Conclusion {
 /// What the store has found to be over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reaped {
-    /// Leases that had expired; their tasks are queued again, or failed when
-    /// no attempt was left.
+    /// Leases that had expired; their tasks are queued again, or stay paused,
+    /// or failed when no attempt was left.
     pub expired: usize,
     /// Tasks whose deadline had passed.
     pub timed_out: usize,
 }
 
-/// Somebody's wish that a task end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CancelRequest {
-    /// The task.
-    pub number: TaskNumber,
-    /// Why, in the words of whoever cancels; the message of the event.
-    pub reason: Option<String>,
-    /// Makes a repeated request get the first one's answer.
-    pub idempotency: Option<crate::task::submit::IdempotencyKey>,
-}
-
-/// What came of a cancel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancellation {
-    /// Whether this request, or the one it repeats, ended the task.
-    pub accepted: bool,
-    /// How the task has ended.
-    pub status: FinalStatus,
-    /// Whether this is the answer to an earlier request with the same
-    /// idempotency key.
-    pub replayed: bool,
-}
-
-/// The status that an accepted report has led to: final, or queued again.
+/// The status that an accepted report has led to: final, queued again, or
+/// paused as it was.
 pub type Reported = Result<TaskStatus, crate::error::ReportError>;

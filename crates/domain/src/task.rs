@@ -63,8 +63,21 @@ pub struct Live {
     pub attempt: Option<Attempt>,
     /// When it was claimed first.
     pub started_at: Option<DateTime<Utc>>,
-    /// When anything of this changed last.
+    /// When anything of this changed last; never before it did earlier.
     pub updated_at: DateTime<Utc>,
+    /// Who paused the task, while it is paused.
+    pub pause: Option<ControlNote>,
+}
+
+/// Who did something with a task, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlNote {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub by: UserId,
+    /// Why, in that user's words.
+    pub reason: Option<String>,
 }
 
 /// What is kept of a task that has ended.
@@ -82,48 +95,94 @@ pub struct Finished {
     pub finished_at: DateTime<Utc>,
     /// What came of it.
     pub outcome: Outcome,
+    /// Who cancelled it, if it was cancelled.
+    pub cancel: Option<ControlNote>,
 }
 
-impl Task {
+impl TaskState {
     /// Where the task is in its life.
     pub fn status(&self) -> TaskStatus {
-        match &self.state {
-            TaskState::Live(live) => live.status.into(),
-            TaskState::Finished(finished) => finished.status.into(),
+        match self {
+            Self::Live(live) => live.status.into(),
+            Self::Finished(finished) => finished.status.into(),
         }
     }
 
     /// How much of the task is done.
     pub const fn progress(&self) -> Progress {
-        match &self.state {
-            TaskState::Live(live) => live.progress,
-            TaskState::Finished(finished) => finished.progress,
+        match self {
+            Self::Live(live) => live.progress,
+            Self::Finished(finished) => finished.progress,
         }
     }
 
     /// When the task was claimed first.
     pub const fn started_at(&self) -> Option<DateTime<Utc>> {
-        match &self.state {
-            TaskState::Live(live) => live.started_at,
-            TaskState::Finished(finished) => finished.started_at,
+        match self {
+            Self::Live(live) => live.started_at,
+            Self::Finished(finished) => finished.started_at,
         }
     }
 
     /// When anything of the task changed last.
     pub const fn updated_at(&self) -> DateTime<Utc> {
-        match &self.state {
-            TaskState::Live(live) => live.updated_at,
-            TaskState::Finished(finished) => finished.finished_at,
+        match self {
+            Self::Live(live) => live.updated_at,
+            Self::Finished(finished) => finished.finished_at,
         }
     }
 
     /// What came of the task, once it has ended.
     pub const fn finished(&self) -> Option<&Finished> {
-        match &self.state {
-            TaskState::Live(_) => None,
-            TaskState::Finished(finished) => Some(finished),
+        match self {
+            Self::Live(_) => None,
+            Self::Finished(finished) => Some(finished),
         }
     }
+}
+
+impl Task {
+    /// See [`TaskState::status`].
+    pub fn status(&self) -> TaskStatus {
+        self.state.status()
+    }
+
+    /// See [`TaskState::progress`].
+    pub const fn progress(&self) -> Progress {
+        self.state.progress()
+    }
+
+    /// See [`TaskState::started_at`].
+    pub const fn started_at(&self) -> Option<DateTime<Utc>> {
+        self.state.started_at()
+    }
+
+    /// See [`TaskState::updated_at`].
+    pub const fn updated_at(&self) -> DateTime<Utc> {
+        self.state.updated_at()
+    }
+
+    /// See [`TaskState::finished`].
+    pub const fn finished(&self) -> Option<&Finished> {
+        self.state.finished()
+    }
+}
+
+/// A question and what came of it: a task of a session, without its context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Its integer id.
+    pub number: TaskNumber,
+    /// Its text id.
+    pub id: TaskId,
+    /// The question.
+    pub query: String,
+    /// How to go about it.
+    pub mode: Mode,
+    /// When it was submitted.
+    pub created_at: DateTime<Utc>,
+    /// How far it has come.
+    pub state: TaskState,
 }
 
 /// The fencing number of a claim: 1 for a task's first, one more for each

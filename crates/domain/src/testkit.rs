@@ -38,7 +38,8 @@ pub mod model;
 mod steps;
 
 use crate::ports::{
-    ApiKeyRepository, EventLog, Maintenance, SessionRepository, TaskQueue, TaskRepository,
+    ApiKeyRepository, EventFeed, EventLog, Maintenance, SessionRepository, TaskQueue,
+    TaskRepository,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct Ports {
     pub queue: Arc<dyn TaskQueue>,
     /// What happened.
     pub events: Arc<dyn EventLog>,
+    /// News of it.
+    pub feed: Arc<dyn EventFeed>,
     /// Conversations.
     pub sessions: Arc<dyn SessionRepository>,
     /// Who calls.

@@ -76,7 +76,8 @@ pub struct Usage {
     models: Vec<ModelUsage>,
 }
 
-/// Token counts; the total may exceed the sum of the other two, because some
+/// Token counts of one task, each below a trillion, so that the sums of many
+/// tasks fit 63 bits; the total may exceed the sum of the other two, because some
 /// providers count reasoning or cached tokens apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tokens {
@@ -86,20 +87,19 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    const MAX: i64 = 1_000_000_000_000;
+
     /// Token counts; without `total` it is the sum of the others.
     ///
     /// # Errors
-    /// [`InvalidValue`] when a count is negative or the sum overflows.
+    /// [`InvalidValue`] when a count is negative or over a trillion.
     pub fn new(prompt: i64, completion: i64, total: Option<i64>) -> Result<Self, InvalidValue> {
-        let sum = prompt
-            .checked_add(completion)
-            .ok_or_else(|| InvalidValue::new("total_tokens", "must fit 63 bits"))?;
-        let total = total.unwrap_or(sum);
+        let total = total.unwrap_or_else(|| prompt.saturating_add(completion));
         for (field, count) in
             [("prompt_tokens", prompt), ("completion_tokens", completion), ("total_tokens", total)]
         {
-            if count < 0 {
-                return Err(InvalidValue::new(field, "must not be negative"));
+            if !(0..=Self::MAX).contains(&count) {
+                return Err(InvalidValue::new(field, "must be between 0 and 1000000000000"));
             }
         }
         Ok(Self { prompt, completion, total })

@@ -1,5 +1,7 @@
 //! What callers can do, each use case over the ports it needs.
 
+pub mod events;
 pub mod keys;
+pub mod sessions;
 pub mod tasks;
 pub mod workers;

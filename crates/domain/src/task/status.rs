@@ -9,7 +9,8 @@ pub enum TaskStatus {
     Queued,
     /// A worker holds its lease.
     Running,
-    /// Kept from running until somebody resumes it.
+    /// Kept from running until somebody resumes it; a worker may still hold its
+    /// lease.
     Paused,
     /// Ended with a result.
     Completed,
@@ -114,6 +115,16 @@ pub enum Transition {
     /// The task returns to the queue: its worker asked for a retry, or lost
     /// its lease with attempts left.
     Release,
+    /// As [`Release`](Self::Release) of a paused task, which stays paused; no
+    /// worker holds it any more.
+    Park,
+    /// Somebody pauses the task. A worker that holds it keeps its lease.
+    Pause,
+    /// Somebody lets a paused task go on that a worker still holds.
+    Resume,
+    /// Somebody lets a paused task go on that no worker holds: it returns to
+    /// its place in the queue.
+    Requeue,
     /// The worker reports a result.
     Complete,
     /// The worker reports an error for good, or the attempts are used up.
@@ -126,8 +137,18 @@ pub enum Transition {
 
 impl Transition {
     /// Every move.
-    pub const ALL: [Self; 6] =
-        [Self::Claim, Self::Release, Self::Complete, Self::Fail, Self::Cancel, Self::TimeOut];
+    pub const ALL: [Self; 10] = [
+        Self::Claim,
+        Self::Release,
+        Self::Park,
+        Self::Pause,
+        Self::Resume,
+        Self::Requeue,
+        Self::Complete,
+        Self::Fail,
+        Self::Cancel,
+        Self::TimeOut,
+    ];
 
     /// The statuses that the move may start from.
     pub const fn sources(self) -> &'static [LiveStatus] {
@@ -135,6 +156,8 @@ impl Transition {
         match self {
             Self::Claim => &[Queued],
             Self::Release => &[Running],
+            Self::Pause => &[Queued, Running],
+            Self::Park | Self::Resume | Self::Requeue => &[Paused],
             // A worker may finish what was paused under its hands before it
             // reached a point where it could stop.
             Self::Complete | Self::Fail => &[Running, Paused],
@@ -145,8 +168,9 @@ impl Transition {
     /// The status that the move ends in.
     pub const fn target(self) -> TaskStatus {
         match self {
-            Self::Claim => TaskStatus::Running,
-            Self::Release => TaskStatus::Queued,
+            Self::Claim | Self::Resume => TaskStatus::Running,
+            Self::Release | Self::Requeue => TaskStatus::Queued,
+            Self::Park | Self::Pause => TaskStatus::Paused,
             Self::Complete => TaskStatus::Completed,
             Self::Fail => TaskStatus::Failed,
             Self::Cancel => TaskStatus::Cancelled,
@@ -157,7 +181,7 @@ impl Transition {
 
 #[cfg(test)]
 mod tests {
-    use super::{TaskStatus, Transition};
+    use super::{LiveStatus, TaskStatus, Transition};
 
     #[test]
     fn nothing_leaves_a_final_status() {
@@ -170,7 +194,14 @@ mod tests {
     fn only_a_claim_starts_a_task() {
         assert!(TaskStatus::Queued.can_become(TaskStatus::Running));
         assert!(!TaskStatus::Queued.can_become(TaskStatus::Completed));
-        assert!(!TaskStatus::Paused.can_become(TaskStatus::Running));
-        assert!(Transition::Claim.target() == TaskStatus::Running);
+        assert!(!TaskStatus::Queued.can_become(TaskStatus::Failed));
+        assert_eq!(Transition::Claim.target(), TaskStatus::Running);
+    }
+
+    #[test]
+    fn what_is_paused_is_resumed_before_it_is_claimed() {
+        assert!(Transition::Claim.sources().iter().all(|from| *from != LiveStatus::Paused));
+        assert!(TaskStatus::Paused.can_become(TaskStatus::Queued));
+        assert!(TaskStatus::Paused.can_become(TaskStatus::Running));
     }
 }

@@ -220,6 +220,14 @@ impl AgentWork {
     pub const fn context(&self) -> &JsonObject {
         &self.context
     }
+
+    /// Whether the context forces research: `force_research` is true, or the
+    /// text `true` (gateway contract, section 18).
+    pub fn forces_research(&self) -> bool {
+        self.context
+            .member("force_research")
+            .is_some_and(|raw| matches!(raw.get(), "true" | r#""true""#))
+    }
 }
 
 fn has_attachments(context: &JsonObject) -> bool {

@@ -1,6 +1,7 @@
 //! Values for tests, each with a default that the test does not care about.
 
 use crate::{
+    control::{Control, ControlRequest},
     error::InvalidValue,
     id::{ProjectId, TaskId, TaskIds, TaskNumber, TenantId, UserId},
     json::JsonObject,
@@ -79,6 +80,11 @@ pub fn keyed(task: NewTask, key: &str) -> NewTask {
 /// The identity of a request under this client key.
 pub fn idempotency(key: &str) -> IdempotencyKey {
     IdempotencyKey::derive(key, UserId::DEFAULT, "/", b"").expect("the key is valid")
+}
+
+/// A control of the default user, without a reason.
+pub fn control(number: TaskNumber, control: Control) -> ControlRequest {
+    ControlRequest { number, control, by: UserId::DEFAULT, reason: None, idempotency: None }
 }
 
 /// A project.

@@ -99,8 +99,8 @@ macro_rules! contract_suite {
                     a_heartbeat_on_a_finished_task_is_refused;
                 event:
                     a_log_begins_with_the_submit
-                    every_transition_is_one_event
-                    a_deadline_is_one_event
+                    every_move_is_told
+                    a_deadline_is_told
                     recorded_events_read_back_whole
                     a_stale_record_is_refused_and_stores_nothing
                     a_record_on_an_unknown_task_is_not_found

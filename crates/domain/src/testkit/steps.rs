@@ -2,14 +2,12 @@
 
 use super::{Ports, build};
 use crate::{
+    control::{Control, ControlRequest, Controlled},
     event::TaskEvent,
     id::{KeyId, SessionId, TaskNumber, UserId},
-    key::{ApiKey, KeyGrant, KeySecret, NewApiKey, Principal, Scope},
+    key::{ApiKey, KeyGrant, KeyOwner, KeySecret, NewApiKey, Principal, Scope},
     query::{TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{
-        CancelRequest, Cancellation, ClaimRequest, ClaimedTask, Conclusion, Lease, Reaped, Report,
-        Reported,
-    },
+    queue::{ClaimRequest, ClaimedTask, Conclusion, Lease, Reaped, Report, Reported},
     task::{
         Task,
         status::{FinalStatus, TaskStatus},
@@ -19,6 +17,7 @@ use crate::{
 };
 use std::{
     collections::BTreeSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use uuid::Uuid;
@@ -31,8 +30,7 @@ impl Ports {
     pub async fn user(&self, tenant: &str, user: &str) -> Principal {
         let grant = KeyGrant::new(
             "key".to_owned(),
-            Some(tenant.to_owned()),
-            Some(user.to_owned()),
+            KeyOwner::Named { tenant: Some(tenant.to_owned()), user: Some(user.to_owned()) },
             BTreeSet::from([Scope::Gateway]),
             BTreeSet::new(),
             None,
@@ -130,15 +128,14 @@ impl Ports {
         self.queue.finish(reports).await.expect("the reports are answered")
     }
 
-    /// What comes of a cancel without a reason.
-    pub async fn cancel(&self, number: TaskNumber) -> Cancellation {
-        let request = CancelRequest { number, reason: None, idempotency: None };
-        self.cancel_as(request).await
+    /// What comes of a cancel.
+    pub async fn cancel(&self, number: TaskNumber) -> Controlled {
+        self.control(build::control(number, Control::Cancel)).await
     }
 
-    /// What comes of a cancel of a task that exists.
-    pub async fn cancel_as(&self, request: CancelRequest) -> Cancellation {
-        let answer = self.tasks.cancel(request).await.expect("the cancel is answered");
+    /// What comes of a control of a task that exists.
+    pub async fn control(&self, request: ControlRequest) -> Controlled {
+        let answer = self.tasks.control(request).await.expect("the control is answered");
         answer.expect("the task exists")
     }
 
@@ -174,7 +171,7 @@ impl Ports {
     }
 
     /// A task's whole log.
-    pub async fn log(&self, number: TaskNumber) -> Vec<TaskEvent> {
+    pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
         self.events.events(number, 0, 1_000).await.expect("the log is read")
     }
 

@@ -69,10 +69,27 @@ impl Keys {
     /// # Errors
     /// [`CreateKeyError`] when the key was not stored.
     pub async fn create(&self, grant: KeyGrant) -> Result<(KeySecret, ApiKey), CreateKeyError> {
-        let secret = KeySecret::generate()?;
-        let id = KeyId(Uuid::new_v4());
-        let key = NewApiKey { id, hash: secret.hash(), hint: secret.hint(), grant };
+        let (secret, key) = generate(grant)?;
         Ok((secret, self.keys.create_key(key).await?))
+    }
+
+    /// Makes another key with the rights of the caller's own, which stops
+    /// working at the same time. `None` when the caller shows no key that is
+    /// stored, or one that was revoked a moment ago.
+    ///
+    /// # Errors
+    /// [`CreateKeyError`] when nothing was changed.
+    pub async fn rotate(
+        &self,
+        caller: &Principal,
+    ) -> Result<Option<(KeySecret, ApiKey)>, CreateKeyError> {
+        let Some(old) = self.of(caller.user).await?.into_iter().find(|key| key.is(caller.key))
+        else {
+            return Ok(None);
+        };
+        let (secret, new) = generate(old.grant())?;
+        let stored = self.keys.replace_key(caller.key, new).await?;
+        Ok(stored.map(|key| (secret, key)))
     }
 
     /// Every key, the oldest first.
@@ -80,7 +97,15 @@ impl Keys {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn list(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.keys.list_keys().await
+        self.keys.list_keys(None).await
+    }
+
+    /// A user's keys, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn of(&self, user: UserId) -> Result<Vec<ApiKey>, StoreError> {
+        self.keys.list_keys(Some(user)).await
     }
 
     /// Ends a key's validity; false when there is no such key or it was
@@ -91,4 +116,20 @@ impl Keys {
     pub async fn revoke(&self, id: KeyId) -> Result<bool, StoreError> {
         self.keys.revoke_key(id).await
     }
+
+    /// As [`revoke`](Self::revoke), of a user's own key alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn revoke_own(&self, user: UserId, id: KeyId) -> Result<bool, StoreError> {
+        let own = self.of(user).await?.iter().any(|key| key.is(id));
+        if own { self.revoke(id).await } else { Ok(false) }
+    }
+}
+
+fn generate(grant: KeyGrant) -> Result<(KeySecret, NewApiKey), getrandom::Error> {
+    let secret = KeySecret::generate()?;
+    let id = KeyId(Uuid::new_v4());
+    let key = NewApiKey { id, hash: secret.hash(), hint: secret.hint(), grant };
+    Ok((secret, key))
 }

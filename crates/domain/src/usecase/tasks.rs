@@ -1,17 +1,18 @@
-//! Submitting, reading, listing and cancelling tasks.
+//! Submitting, reading, listing and controlling tasks.
 
 use crate::{
+    control::{Control, ControlRequest, Controlled},
     error::{StoreError, TaskError},
     id::{ProjectId, TaskIds, TenantId, UserId},
     ports::{SessionRepository, TaskRepository},
     query::{Access, Page, TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{CancelRequest, Cancellation},
     task::{
         Owner, Task,
         status::TaskStatus,
         submit::{IdempotencyKey, NewTask, Submission, SubmitOptions},
         work::{AgentWork, ResearchWork, SessionLabel, Work},
     },
+    text,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -121,19 +122,22 @@ impl Tasks {
         self.tasks.list(TaskQuery { scope, statuses, page }).await
     }
 
-    /// Cancels a task that the caller sees.
+    /// Cancels, pauses or resumes a task that the caller sees.
     ///
     /// # Errors
     /// As [`get`](Self::get).
-    pub async fn cancel(
+    pub async fn control(
         &self,
         access: &Access,
         key: TaskKey,
+        by: UserId,
+        control: Control,
         reason: Option<String>,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Cancellation, TaskError> {
+    ) -> Result<Controlled, TaskError> {
         let number = self.get(access, key).await?.number;
-        let request = CancelRequest { number, reason, idempotency };
-        self.tasks.cancel(request).await?.ok_or(TaskError::NotFound)
+        let reason = reason.map(text::replace_nul);
+        let request = ControlRequest { number, control, by, reason, idempotency };
+        self.tasks.control(request).await?.ok_or(TaskError::NotFound)
     }
 }

@@ -1,7 +1,7 @@
 //! Running tasks on behalf of workers.
 
 use crate::{
-    error::{ReportError, StoreError},
+    error::{InvalidValue, ReportError, StoreError},
     event::NewEvent,
     ports::TaskQueue,
     queue::{
@@ -56,8 +56,13 @@ impl Workers {
     /// Records a worker's events.
     ///
     /// # Errors
-    /// As [`TaskQueue::record`].
+    /// As [`TaskQueue::record`], and [`ReportError::Invalid`] for an event that
+    /// only a move of the task writes.
     pub async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError> {
+        if events.iter().any(|event| event.event_type().tells_a_move()) {
+            let rule = "must not be one that taskgate itself writes when a task moves";
+            return Err(InvalidValue::new("type", rule).into());
+        }
         self.queue.record(lease, events).await
     }
 

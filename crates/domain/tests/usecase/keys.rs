@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use taskgate_domain::{
     error::StoreError,
     id::{KeyId, TenantId, UserId},
-    key::{ApiKey, KeyGrant, KeySecret, Principal, Scope},
+    key::{ApiKey, KeyGrant, KeyOwner, KeySecret, Principal, Scope},
     ports::{MockApiKeyRepository, MockClock},
     usecase::keys::Keys,
 };
@@ -28,6 +28,7 @@ fn key() -> ApiKey {
     ApiKey {
         principal: principal(),
         name: "ci".to_owned(),
+        description: None,
         tenant: "tenant".to_owned(),
         user: "ada".to_owned(),
         hint: "sk_live_abcd".to_owned(),
@@ -109,7 +110,8 @@ async fn a_made_key_is_stored_by_its_hash_and_hint_alone() {
         Ok(key())
     });
     let scopes = BTreeSet::from([Scope::Gateway]);
-    let grant = KeyGrant::new("ci".to_owned(), None, None, scopes, BTreeSet::new(), None).unwrap();
+    let owner = KeyOwner::Named { tenant: None, user: None };
+    let grant = KeyGrant::new("ci".to_owned(), owner, scopes, BTreeSet::new(), None).unwrap();
     let (secret, made) = keys(store).create(grant.clone()).await.unwrap();
     let stored = receive.recv().unwrap();
     assert_eq!((stored.hash, stored.grant), (secret.hash(), grant));

@@ -2,6 +2,8 @@
 //! not ask them.
 
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod tasks;

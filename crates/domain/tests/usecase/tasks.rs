@@ -4,14 +4,14 @@ use chrono::DateTime;
 use mockall::predicate::eq;
 use std::{collections::BTreeSet, sync::Arc};
 use taskgate_domain::{
+    control::{Control, ControlRequest, Controlled},
     error::{StoreError, TaskError},
     id::{ProjectId, SessionId, TaskNumber, TenantId, UserId},
     ports::{MockSessionRepository, MockTaskRepository},
     query::{Access, Page, TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{CancelRequest, Cancellation},
     task::{
         Live, Owner, Progress, Task, TaskState,
-        status::{FinalStatus, LiveStatus, TaskStatus},
+        status::{LiveStatus, TaskStatus},
         submit::{NewTask, Submission, SubmissionKind, SubmitOptions},
         work::Work,
     },
@@ -39,6 +39,7 @@ fn stored(new: NewTask) -> Task {
             attempt: None,
             started_at: None,
             updated_at: DateTime::UNIX_EPOCH,
+            pause: None,
         }),
     }
 }
@@ -113,31 +114,37 @@ async fn what_a_caller_does_not_see_does_not_exist() {
         (Some(job()), tenant(TENANT, Some(&[]))),
     ];
     for (task, access) in strangers {
-        // The mock has no expectation of a cancel: none may reach the store.
+        // The mock has no expectation of a control: none may reach the store.
         let (tasks, key) = tasks_of(task.as_ref());
         let get = tasks.get(&access, key).await;
         assert!(matches!(get, Err(TaskError::NotFound)), "{access:?} {task:?}");
-        let cancel = tasks.cancel(&access, key, None, None).await;
-        assert!(matches!(cancel, Err(TaskError::NotFound)), "{access:?} {task:?}");
+        for control in Control::ALL {
+            let answer = tasks.control(&access, key, ADA, control, None, None).await;
+            assert!(matches!(answer, Err(TaskError::NotFound)), "{access:?} {task:?}");
+        }
     }
 }
 
 #[tokio::test]
-async fn a_cancel_speaks_of_the_task_by_its_number() {
+async fn a_control_speaks_of_the_task_by_its_number() {
     let task = question();
-    let answer = Cancellation { accepted: true, status: FinalStatus::Cancelled, replayed: false };
-    let request = CancelRequest {
+    let answer = Controlled { accepted: true, status: TaskStatus::Paused, replayed: false };
+    let request = ControlRequest {
         number: task.number,
-        reason: Some("enough".to_owned()),
+        control: Control::Pause,
+        by: ADA,
+        reason: Some("a\u{fffd}while".to_owned()),
         idempotency: Some(build::idempotency("k")),
     };
     let mut store = MockTaskRepository::new();
     let key = TaskKey::Id(task.id);
     store.expect_find().with(eq(key)).return_once(move |_| Ok(Some(task)));
-    store.expect_cancel().with(eq(request.clone())).return_once(move |_| Ok(Some(answer)));
+    store.expect_control().with(eq(request.clone())).return_once(move |_| Ok(Some(answer)));
     let tasks = tasks(store, MockSessionRepository::new());
-    let cancel = tasks.cancel(&Access::User(ADA), key, request.reason, request.idempotency).await;
-    assert_eq!(cancel.unwrap(), answer);
+    let (reason, idempotency) = (Some("a\0while".to_owned()), request.idempotency);
+    let access = Access::User(ADA);
+    let control = tasks.control(&access, key, ADA, Control::Pause, reason, idempotency).await;
+    assert_eq!(control.unwrap(), answer);
 }
 
 #[tokio::test]

@@ -1,17 +1,17 @@
 //! Cancelling.
 
 use crate::{
+    control::{Control, ControlRequest, Controlled},
     error::ReportError,
     id::UserId,
-    queue::{CancelRequest, Cancellation},
     task::status::{FinalStatus, TaskStatus},
     testkit::{Ports, build},
 };
 use futures_util::future::{join, join_all};
 use std::time::Duration;
 
-const ACCEPTED: Cancellation =
-    Cancellation { accepted: true, status: FinalStatus::Cancelled, replayed: false };
+const ACCEPTED: Controlled =
+    Controlled { accepted: true, status: TaskStatus::Cancelled, replayed: false };
 
 pub async fn a_queued_task_is_cancelled(ports: &Ports) {
     let task = ports.submit_any().await;
@@ -43,8 +43,8 @@ pub async fn a_running_task_is_cancelled(ports: &Ports) {
 pub async fn a_cancel_is_recorded_with_its_reason(ports: &Ports) {
     let task = ports.submit_any().await;
     let reason = Some("もう不要 \"x\"".to_owned());
-    let request = CancelRequest { number: task.number, reason, idempotency: None };
-    ports.cancel_as(request).await;
+    let request = ControlRequest { reason, ..build::control(task.number, Control::Cancel) };
+    ports.control(request).await;
     let log = ports.log(task.number).await;
     assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_CANCELLED"]);
     assert_eq!(log[1].event.message(), Some("もう不要 \"x\""));
@@ -57,7 +57,7 @@ pub async fn what_has_ended_is_not_cancelled(ports: &Ports) {
         let task = ports.ended(status).await;
         let log = ports.log(task.number).await;
         let answer = ports.cancel(task.number).await;
-        assert_eq!(answer, Cancellation { accepted: false, status, replayed: false });
+        assert_eq!(answer, Controlled { accepted: false, status: status.into(), replayed: false });
         assert_eq!(ports.task(task.number).await, task, "nothing changes");
         assert_eq!(ports.log(task.number).await, log, "nothing is recorded");
     }
@@ -66,29 +66,28 @@ pub async fn what_has_ended_is_not_cancelled(ports: &Ports) {
 pub async fn an_unknown_task_is_not_cancelled(ports: &Ports) {
     for idempotency in [None, Some(build::idempotency("k"))] {
         let number = build::unknown_number();
-        let request = CancelRequest { number, reason: None, idempotency };
-        let answer = ports.tasks.cancel(request).await;
+        let request = ControlRequest { idempotency, ..build::control(number, Control::Cancel) };
+        let answer = ports.tasks.control(request).await;
         assert_eq!(answer.expect("the cancel is answered"), None);
     }
 }
 
 pub async fn a_repeated_cancel_gets_the_first_answer(ports: &Ports) {
     let task = ports.submit_any().await;
-    let request = CancelRequest {
-        number: task.number,
-        reason: None,
+    let request = ControlRequest {
         idempotency: Some(build::idempotency("k")),
+        ..build::control(task.number, Control::Cancel)
     };
-    assert_eq!(ports.cancel_as(request.clone()).await, ACCEPTED);
+    assert_eq!(ports.control(request.clone()).await, ACCEPTED);
     for _ in 0..2 {
-        let again = ports.cancel_as(request.clone()).await;
-        assert_eq!(again, Cancellation { replayed: true, ..ACCEPTED });
+        let again = ports.control(request.clone()).await;
+        assert_eq!(again, Controlled { replayed: true, ..ACCEPTED });
     }
-    let other = CancelRequest { idempotency: Some(build::idempotency("k2")), ..request };
-    let refused = Cancellation { accepted: false, ..ACCEPTED };
-    assert_eq!(ports.cancel_as(other.clone()).await, refused);
-    let again = ports.cancel_as(other).await;
-    assert_eq!(again, Cancellation { replayed: true, ..refused });
+    let other = ControlRequest { idempotency: Some(build::idempotency("k2")), ..request };
+    let refused = Controlled { accepted: false, ..ACCEPTED };
+    assert_eq!(ports.control(other.clone()).await, refused);
+    let again = ports.control(other).await;
+    assert_eq!(again, Controlled { replayed: true, ..refused });
     assert_eq!(ports.log(task.number).await.len(), 2);
 }
 
@@ -97,7 +96,7 @@ pub async fn of_concurrent_cancels_one_is_accepted(ports: &Ports) {
         let task = ports.submit_any().await;
         let answers = join_all((0..8).map(|_| ports.cancel(task.number))).await;
         assert_eq!(answers.iter().filter(|answer| answer.accepted).count(), 1);
-        assert!(answers.iter().all(|answer| answer.status == FinalStatus::Cancelled));
+        assert!(answers.iter().all(|answer| answer.status == TaskStatus::Cancelled));
         assert_eq!(ports.log(task.number).await.len(), 2);
     }
 }
@@ -106,8 +105,9 @@ pub async fn concurrent_repeated_cancels_get_one_answer(ports: &Ports) {
     for round in ["k1", "k2", "k3"] {
         let task = ports.submit_any().await;
         let idempotency = Some(build::idempotency(round));
-        let request = CancelRequest { number: task.number, reason: None, idempotency };
-        let answers = join_all((0..8).map(|_| ports.cancel_as(request.clone()))).await;
+        let request =
+            ControlRequest { idempotency, ..build::control(task.number, Control::Cancel) };
+        let answers = join_all((0..8).map(|_| ports.control(request.clone()))).await;
         assert!(answers.iter().all(|answer| answer.accepted), "{answers:?}");
         assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
     }
@@ -165,7 +165,7 @@ pub async fn of_a_cancel_and_a_completion_one_wins(ports: &Ports) {
             assert_eq!(types[2], "WORKFLOW_CANCELLED");
         } else {
             assert_eq!(task.status(), TaskStatus::Completed);
-            assert_eq!(cancelled.status, FinalStatus::Completed);
+            assert_eq!(cancelled.status, TaskStatus::Completed);
             assert_eq!(types[2], "WORKFLOW_COMPLETED");
         }
     }

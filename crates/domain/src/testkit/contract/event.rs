@@ -4,10 +4,7 @@ use crate::{
     error::ReportError,
     event::{EventType, NewEvent},
     queue::{Heartbeat, Lease},
-    task::{
-        Attempt,
-        status::{FinalStatus, Transition},
-    },
+    task::{Attempt, status::FinalStatus},
     testkit::{Ports, build},
 };
 use chrono::SubsecRound;
@@ -32,11 +29,14 @@ pub async fn a_log_begins_with_the_submit(ports: &Ports) {
     assert_eq!(log[0].event.event_type(), &EventType::DATA_PROCESSING);
 }
 
-pub async fn every_transition_is_one_event(ports: &Ports) {
+pub async fn every_move_is_told(ports: &Ports) {
     for (end, last) in [
-        (Some(build::complete("done")), Transition::Complete),
-        (Some(build::fail("broken")), Transition::Fail),
-        (None, Transition::Cancel),
+        (
+            Some(build::complete("done")),
+            ["LLM_OUTPUT", "WORKFLOW_COMPLETED", "STREAM_END"].as_slice(),
+        ),
+        (Some(build::fail("broken")), &["ERROR_OCCURRED", "WORKFLOW_FAILED", "STREAM_END"]),
+        (None, &["WORKFLOW_CANCELLING", "WORKFLOW_CANCELLED", "STREAM_END"]),
     ] {
         let task = ports.submit_any().await;
         ports.claim_lapsing().await;
@@ -51,17 +51,9 @@ pub async fn every_transition_is_one_event(ports: &Ports) {
             }
             None => assert!(ports.cancel(task.number).await.accepted),
         }
-        let moves = [
-            Transition::Claim,
-            Transition::Release,
-            Transition::Claim,
-            Transition::Release,
-            Transition::Claim,
-            last,
-        ];
-        let mut expected = vec![EventType::DATA_PROCESSING];
-        expected.extend(moves.map(EventType::of));
-        let expected: Vec<_> = expected.iter().map(|name| name.as_str().to_owned()).collect();
+        let (started, lost) = ("WORKFLOW_STARTED", "ERROR_RECOVERY");
+        let mut expected = vec!["DATA_PROCESSING", started, lost, started, lost, started];
+        expected.extend(last);
         assert_eq!(ports.log_types(task.number).await, expected);
         let log = ports.log(task.number).await;
         assert!(log.is_sorted_by_key(|event| event.at));
@@ -70,9 +62,12 @@ pub async fn every_transition_is_one_event(ports: &Ports) {
     }
 }
 
-pub async fn a_deadline_is_one_event(ports: &Ports) {
+pub async fn a_deadline_is_told(ports: &Ports) {
     let task = ports.ended(FinalStatus::TimedOut).await;
-    assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_FAILED"]);
+    assert_eq!(
+        ports.log_types(task.number).await,
+        ["DATA_PROCESSING", "ERROR_OCCURRED", "WORKFLOW_FAILED", "STREAM_END"]
+    );
 }
 
 pub async fn recorded_events_read_back_whole(ports: &Ports) {
@@ -135,7 +130,8 @@ pub async fn a_log_is_read_from_a_place_and_up_to_a_limit(ports: &Ports) {
         (-1, 1, &log[..1]),
     ] {
         let part = ports.events.events(task.number, after, limit).await;
-        assert_eq!(part.expect("the log is read"), expected, "after {after}, at most {limit}");
+        let part = part.expect("the log is read");
+        assert_eq!(part, expected, "after {after}, at most {limit}");
     }
 }
 

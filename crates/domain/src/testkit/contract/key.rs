@@ -2,7 +2,7 @@
 
 use crate::{
     id::{KeyId, TenantId, UserId},
-    key::{ApiKey, KeyGrant, KeySecret, NewApiKey, Scope},
+    key::{ApiKey, KeyGrant, KeyOwner, KeySecret, NewApiKey, Scope},
     testkit::{Ports, build},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +13,8 @@ use uuid::Uuid;
 fn grant(tenant: Option<&str>, user: Option<&str>) -> KeyGrant {
     let (tenant, user) = (tenant.map(str::to_owned), user.map(str::to_owned));
     let scopes = BTreeSet::from([Scope::Gateway]);
-    let grant = KeyGrant::new("key".to_owned(), tenant, user, scopes, BTreeSet::new(), None);
+    let owner = KeyOwner::Named { tenant, user };
+    let grant = KeyGrant::new("key".to_owned(), owner, scopes, BTreeSet::new(), None);
     grant.expect("the grant is valid")
 }
 
@@ -22,7 +23,7 @@ async fn find(ports: &Ports, secret: &KeySecret) -> Option<ApiKey> {
 }
 
 async fn list(ports: &Ports) -> Vec<ApiKey> {
-    ports.keys.list_keys().await.expect("the keys are listed")
+    ports.keys.list_keys(None).await.expect("the keys are listed")
 }
 
 pub async fn a_key_reads_back_whole(ports: &Ports) {
@@ -37,8 +38,7 @@ pub async fn a_key_reads_back_whole(ports: &Ports) {
         let names = ("鍵 №1".to_owned(), "テナント".to_owned(), "利用者 \"a\"".to_owned());
         let grant = KeyGrant::new(
             names.0.clone(),
-            Some(names.1.clone()),
-            Some(names.2.clone()),
+            KeyOwner::Named { tenant: Some(names.1.clone()), user: Some(names.2.clone()) },
             scopes.clone(),
             projects.clone(),
             expires_at,

@@ -195,7 +195,7 @@ pub async fn a_unique_key_is_free_once_its_task_has_ended(ports: &Ports) {
         match end {
             FinalStatus::Completed => ports.finish(lease, build::complete("{}")).await,
             FinalStatus::Failed => ports.finish(lease, build::fail("broken")).await,
-            _ => Ok(ports.cancel(task.number).await.status.into()),
+            _ => Ok(ports.cancel(task.number).await.status),
         }
         .expect("the task ends");
     }

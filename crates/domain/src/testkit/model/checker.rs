@@ -5,12 +5,13 @@ use super::{
     world::{Answer, Entry, Pulse, World},
 };
 use crate::{
+    control::{Control, ControlRequest},
     error::ReportError,
     event::{EventType, NewEvent},
     id::TaskNumber,
     key::Principal,
     query::TaskScope,
-    queue::{CancelRequest, ClaimRequest, Conclusion, Heartbeat, Reaped, Report},
+    queue::{ClaimRequest, Conclusion, Heartbeat, Reaped, Report},
     task::{
         Task, TaskState,
         status::TaskStatus,
@@ -250,11 +251,11 @@ impl Checker {
     async fn cancel(&mut self, n: usize, key: Option<u8>) {
         let number = self.world.tasks[n].number;
         let idempotency = key.map(|key| build::idempotency(&format!("cancel {number} {key}")));
-        let request = CancelRequest { number, reason: None, idempotency };
-        let answer = self.ports.cancel_as(request).await;
+        let request = ControlRequest { idempotency, ..build::control(number, Control::Cancel) };
+        let answer = self.ports.control(request).await;
         let expected = self.world.tasks[n].cancel(key);
         assert_eq!((answer.accepted, answer.replayed), expected);
-        assert_eq!(TaskStatus::from(answer.status), self.world.tasks[n].status);
+        assert_eq!(answer.status, self.world.tasks[n].status);
     }
 
     pub(super) async fn compare_all(&self) {

@@ -1,12 +1,14 @@
 //! What the ports promise, said with plain values.
 
 use crate::{
-    event::EventType,
+    control::Control,
+    event::{EventType, NewEvent},
     id::{TaskId, TaskNumber},
     queue::{Conclusion, Lease},
     task::{
         Attempt,
-        status::{TaskStatus, Transition},
+        outcome::Outcome,
+        status::{LiveStatus, TaskStatus, Transition},
         work::Kind,
     },
 };
@@ -143,9 +145,15 @@ impl World {
 impl Entry {
     fn become_through(&mut self, transition: Transition) {
         assert!(self.status.can_become(transition.target()), "the model itself is wrong");
+        let events = match transition {
+            Transition::Claim => vec![NewEvent::CLAIMED],
+            Transition::Release => vec![NewEvent::released("")],
+            Transition::Cancel => NewEvent::controlled(Control::Cancel, LiveStatus::Queued, None),
+            _ => NewEvent::ended(transition, self.kind, &Outcome::default()),
+        };
+        self.log.extend(events.iter().map(|event| event.event_type().as_str().to_owned()));
         self.status = transition.target();
         self.settled = false;
-        self.log.push(EventType::of(transition).as_str().to_owned());
     }
 
     fn release(&mut self, due: bool) {
