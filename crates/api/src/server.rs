@@ -18,7 +18,7 @@ use actix_web::{
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 use taskgate_domain::{
     ports::Maintenance,
-    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
 use tokio::sync::Semaphore;
 
@@ -52,6 +52,10 @@ impl Face {
 pub struct Services {
     /// Submitting and watching tasks.
     pub tasks: Arc<Tasks>,
+    /// Following what happens to tasks.
+    pub events: Arc<Events>,
+    /// The conversations that agent tasks belong to.
+    pub sessions: Arc<Sessions>,
     /// Running tasks.
     pub workers: Arc<Workers>,
     /// Who calls.

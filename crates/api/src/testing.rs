@@ -14,10 +14,10 @@ use taskgate_domain::{
     id::{KeyId, TenantId, UserId},
     key::{ApiKey, KeySecret, Principal, Scope},
     ports::{
-        MockApiKeyRepository, MockMaintenance, MockSessionRepository, MockTaskQueue,
-        MockTaskRepository, SystemClock,
+        MockApiKeyRepository, MockEventFeed, MockEventLog, MockMaintenance, MockSessionRepository,
+        MockTaskQueue, MockTaskRepository, SessionRepository, SystemClock, TaskRepository,
     },
-    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ use uuid::Uuid;
 pub(crate) struct Mocks {
     pub(crate) tasks: MockTaskRepository,
     pub(crate) sessions: MockSessionRepository,
+    pub(crate) events: MockEventLog,
+    pub(crate) feed: MockEventFeed,
     pub(crate) queue: MockTaskQueue,
     pub(crate) keys: MockApiKeyRepository,
     pub(crate) maintenance: MockMaintenance,
@@ -42,8 +44,13 @@ impl Mocks {
     pub(crate) fn services(self) -> Services {
         let keys = Keys::new(Arc::new(self.keys), Arc::new(SystemClock))
             .with_built_in(&KeySecret::new(KEY));
+        let tasks: Arc<dyn TaskRepository> = Arc::new(self.tasks);
+        let sessions: Arc<dyn SessionRepository> = Arc::new(self.sessions);
+        let (log, feed) = (Arc::new(self.events), Arc::new(self.feed));
         Services {
-            tasks: Arc::new(Tasks::new(Arc::new(self.tasks), Arc::new(self.sessions))),
+            tasks: Arc::new(Tasks::new(tasks.clone(), sessions.clone())),
+            events: Arc::new(Events::new(tasks.clone(), log, feed)),
+            sessions: Arc::new(Sessions::new(sessions, tasks)),
             workers: Arc::new(Workers::new(Arc::new(self.queue))),
             keys: Arc::new(keys),
             maintenance: Arc::new(self.maintenance),
@@ -69,6 +76,7 @@ pub(crate) fn stored_key(scope: Scope) -> ApiKey {
             projects: None,
         },
         name: "test".to_owned(),
+        description: None,
         tenant: "default".to_owned(),
         user: "default".to_owned(),
         hint: "sk_live_abcd".to_owned(),

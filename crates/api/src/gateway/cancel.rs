@@ -11,11 +11,9 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use taskgate_domain::{
+    control::{Control, Controlled},
     id::TaskId,
     query::{Access, TaskKey},
-    queue::Cancellation,
-    task::status::TaskStatus,
-    text,
 };
 use utoipa::ToSchema;
 
@@ -55,13 +53,14 @@ pub(super) async fn cancel(
         Ok((reason, repeat.map(|repeat| repeat.identify(bytes)).transpose()?))
     };
     let (reason, repeatable) = body.decode(decode).await?;
-    let reason = reason.filter(|reason| !reason.is_empty()).map(text::replace_nul);
+    let reason = reason.filter(|reason| !reason.is_empty());
     limits::count(&request, &state, &caller)?;
     let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
+    let by = caller.0.user;
     let cancellation = state
         .services
         .tasks
-        .cancel(&Access::User(caller.0.user), TaskKey::Id(id), reason, idempotency)
+        .control(&Access::User(by), TaskKey::Id(id), by, Control::Cancel, reason, idempotency)
         .await
         .map_err(ApiError::task("Failed to cancel task"))?;
     let mut response = HttpResponse::Accepted();
@@ -89,13 +88,12 @@ pub(super) struct CancelView {
     message: String,
 }
 
-impl From<Cancellation> for CancelView {
-    fn from(cancellation: Cancellation) -> Self {
+impl From<Controlled> for CancelView {
+    fn from(cancellation: Controlled) -> Self {
         let message = if cancellation.accepted {
             "Task cancelled".to_owned()
         } else {
-            let status = TaskStatus::from(cancellation.status);
-            format!("Failed to cancel task: it is already {status}")
+            format!("Failed to cancel task: it is already {}", cancellation.status)
         };
         Self { success: cancellation.accepted, message }
     }

@@ -63,6 +63,7 @@ fn queued() -> TaskState {
         attempt: None,
         started_at: None,
         updated_at: time("2025-10-22T10:30:00Z"),
+        pause: None,
     })
 }
 
@@ -74,6 +75,7 @@ fn finished(status: FinalStatus, outcome: Outcome) -> TaskState {
         started_at: Some(time("2025-10-22T10:30:01Z")),
         finished_at: time("2025-10-22T10:30:05.250Z"),
         outcome,
+        cancel: None,
     })
 }
 

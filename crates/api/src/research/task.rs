@@ -11,7 +11,7 @@ use crate::{
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use taskgate_domain::{id::TaskNumber, query::TaskKey, task::status::TaskStatus};
+use taskgate_domain::{control::Control, id::TaskNumber, query::TaskKey};
 
 /// Shows all of a task.
 #[utoipa::path(
@@ -60,11 +60,11 @@ pub(super) async fn cancel(
     let cancellation = state
         .services
         .tasks
-        .cancel(&access(&caller), key, None, None)
+        .control(&access(&caller), key, caller.0.user, Control::Cancel, None, None)
         .await
         .map_err(ApiError::task("Failed to cancel task"))?;
     if !cancellation.accepted {
-        let status = Status::from(TaskStatus::from(cancellation.status));
+        let status = Status::from(cancellation.status);
         let sentence = format!("Cannot cancel task (already {})", status.as_str());
         return Err(ApiError::invalid(sentence));
     }

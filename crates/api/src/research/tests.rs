@@ -12,11 +12,11 @@ use actix_web::{test::TestRequest, web};
 use insta::assert_snapshot;
 use std::collections::BTreeSet;
 use taskgate_domain::{
-    id::{ProjectId, TaskId, TaskNumber, TenantId},
+    control::{Control, ControlRequest, Controlled},
+    id::{ProjectId, TaskId, TaskNumber, TenantId, UserId},
     json::JsonObject,
     ports::MockTaskRepository,
     query::{Page, TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{CancelRequest, Cancellation},
     task::{
         Finished, Live, Owner, Progress, Subject, Task, TaskState, TaskSummary,
         outcome::Outcome,
@@ -71,6 +71,7 @@ fn queued() -> TaskState {
         attempt: None,
         started_at: None,
         updated_at: "2025-03-12T10:00:00Z".parse().unwrap(),
+        pause: None,
     })
 }
 
@@ -82,6 +83,7 @@ fn finished(status: FinalStatus, outcome: Outcome) -> TaskState {
         started_at: Some("2025-03-12T10:00:01Z".parse().unwrap()),
         finished_at: "2025-03-12T10:02:30.25Z".parse().unwrap(),
         outcome,
+        cancel: None,
     })
 }
 
@@ -211,9 +213,15 @@ async fn a_task_that_timed_out_has_failed_with_the_reason() {
 #[actix_web::test]
 async fn a_live_task_is_cancelled() {
     let mut tasks = holding(task(queued()));
-    let expected = CancelRequest { number: number(42), reason: None, idempotency: None };
-    tasks.expect_cancel().withf(move |request| *request == expected).return_once(|_| {
-        Ok(Some(Cancellation { accepted: true, status: FinalStatus::Cancelled, replayed: false }))
+    let expected = ControlRequest {
+        number: number(42),
+        control: Control::Cancel,
+        by: UserId::DEFAULT,
+        reason: None,
+        idempotency: None,
+    };
+    tasks.expect_control().withf(move |request| *request == expected).return_once(|_| {
+        Ok(Some(Controlled { accepted: true, status: TaskStatus::Cancelled, replayed: false }))
     });
     assert_snapshot!(post(&face(tasks), "/api/v1/tasks/42/cancel", "").await, @r#"
     200 OK
@@ -231,8 +239,8 @@ async fn a_task_that_has_ended_cannot_be_cancelled() {
         [FinalStatus::Completed, FinalStatus::Failed, FinalStatus::Cancelled, FinalStatus::TimedOut]
     {
         let mut tasks = holding(task(finished(status, Outcome::default())));
-        tasks.expect_cancel().return_once(move |_| {
-            Ok(Some(Cancellation { accepted: false, status, replayed: false }))
+        tasks.expect_control().return_once(move |_| {
+            Ok(Some(Controlled { accepted: false, status: status.into(), replayed: false }))
         });
         let answer = post(&face(tasks), "/api/v1/tasks/42/cancel", "{}").await;
         let (head, body) = answer.split_once("\n\n").unwrap();

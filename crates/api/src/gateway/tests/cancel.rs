@@ -2,11 +2,11 @@ use super::{ID, gateway, idle, in_short, post, queued, task, work};
 use crate::testing::{send, with_key};
 use actix_web::test::TestRequest;
 use taskgate_domain::{
+    control::{Control, ControlRequest, Controlled},
     error::StoreError,
     id::{TaskNumber, UserId},
     ports::MockTaskRepository,
-    queue::{CancelRequest, Cancellation},
-    task::{status::FinalStatus, submit::IdempotencyKey, work::Mode},
+    task::{status::TaskStatus, submit::IdempotencyKey, work::Mode},
 };
 
 fn path() -> String {
@@ -14,23 +14,25 @@ fn path() -> String {
 }
 
 /// A store with the task, that must be asked for this and answers so.
-fn store(expected: CancelRequest, answer: Cancellation) -> MockTaskRepository {
+fn store(expected: ControlRequest, answer: Controlled) -> MockTaskRepository {
     let mut tasks = MockTaskRepository::new();
     tasks.expect_find().returning(|_| Ok(Some(task(work("q", Mode::Simple, "{}"), queued()))));
     tasks
-        .expect_cancel()
+        .expect_control()
         .withf(move |request| *request == expected)
         .returning(move |_| Ok(Some(answer)));
     tasks
 }
 
-fn request(reason: Option<&str>) -> CancelRequest {
+fn request(reason: Option<&str>) -> ControlRequest {
     let number = TaskNumber::new(1).unwrap();
-    CancelRequest { number, reason: reason.map(str::to_owned), idempotency: None }
+    let by = UserId::DEFAULT;
+    let reason = reason.map(str::to_owned);
+    ControlRequest { number, control: Control::Cancel, by, reason, idempotency: None }
 }
 
-const DONE: Cancellation =
-    Cancellation { accepted: true, status: FinalStatus::Cancelled, replayed: false };
+const DONE: Controlled =
+    Controlled { accepted: true, status: TaskStatus::Cancelled, replayed: false };
 
 #[actix_web::test]
 async fn a_live_task_is_cancelled() {
@@ -50,12 +52,12 @@ async fn a_live_task_is_cancelled() {
 #[actix_web::test]
 async fn a_task_that_has_ended_stays_as_it_is() {
     for (status, words) in [
-        (FinalStatus::Completed, "completed"),
-        (FinalStatus::Failed, "failed"),
-        (FinalStatus::Cancelled, "cancelled"),
-        (FinalStatus::TimedOut, "timed out"),
+        (TaskStatus::Completed, "completed"),
+        (TaskStatus::Failed, "failed"),
+        (TaskStatus::Cancelled, "cancelled"),
+        (TaskStatus::TimedOut, "timed out"),
     ] {
-        let answer = Cancellation { accepted: false, status, replayed: false };
+        let answer = Controlled { accepted: false, status, replayed: false };
         let state = gateway(store(request(None), answer));
         let body = format!(
             r#"{{"success":false,"message":"Failed to cancel task: it is already {words}"}}"#
@@ -85,8 +87,8 @@ async fn the_reason_is_whatever_can_be_read_of_it() {
 #[actix_web::test]
 async fn a_repeated_cancel_is_marked() {
     let key = IdempotencyKey::derive("k", UserId::DEFAULT, &path(), b"{}").unwrap();
-    let expected = CancelRequest { idempotency: Some(key), ..request(None) };
-    let state = gateway(store(expected, Cancellation { replayed: true, ..DONE }));
+    let expected = ControlRequest { idempotency: Some(key), ..request(None) };
+    let state = gateway(store(expected, Controlled { replayed: true, ..DONE }));
     let request = TestRequest::post().uri(&path()).insert_header(("Idempotency-Key", "k"));
     insta::assert_snapshot!(send(&state, with_key(request.set_payload("{}"))).await, @r#"
     202 Accepted

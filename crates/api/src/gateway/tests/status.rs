@@ -67,6 +67,7 @@ async fn a_running_task_tells_how_far_it_is() {
             attempt: Some(Attempt::new(2).unwrap()),
             started_at: Some(time("2025-10-22T10:30:01Z")),
             updated_at: time("2025-10-22T10:30:02.000001Z"),
+            pause: None,
         })
     };
     let shown = async |done, of| {
