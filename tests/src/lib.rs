@@ -32,7 +32,7 @@ mod wait;
 mod worker;
 
 pub use api::{Answer, Api, DEV_KEY};
-pub use client::{ClientRun, ScriptedWorker, run_client};
+pub use client::{ClientRun, ScriptedWorker, run_client, run_shannon};
 pub use cluster::Cluster;
 pub use command::{CommandRun, create_key, taskgate, terminate};
 pub use proxy::Proxy;
