@@ -85,6 +85,26 @@ async fn a_page_can_read_errors_too() {
 }
 
 #[actix_web::test]
+async fn a_page_can_read_when_to_try_again() {
+    let mut mocks = Mocks::default();
+    mocks.tasks.expect_list().returning(|_| Err(StoreError::Busy));
+    let service = init_service(crate::server::app(mocks.state(Face::Gateway))).await;
+    // A slow machine does not reach the limit of a second.
+    for _ in 0..=100 {
+        let request = with_key(TestRequest::get().uri("/api/v1/tasks"));
+        let response = call_service(&service, request.to_request()).await;
+        if response.status() == 429 {
+            let header = |name| response.headers().get(name).unwrap().to_str().unwrap();
+            assert_eq!(header("Access-Control-Allow-Origin"), "*");
+            assert!(header("Access-Control-Expose-Headers").contains("Retry-After"));
+            assert!(header("Retry-After").parse::<u32>().unwrap() > 0);
+            return;
+        }
+    }
+    panic!("there is no limit");
+}
+
+#[actix_web::test]
 async fn only_the_origins_of_the_list_are_allowed() {
     let state = open_to("https://app.example.com, http://localhost:3000");
     assert_eq!(allowed(&state, PAGE).await, [PAGE]);
