@@ -1,6 +1,7 @@
 //! The gateway face: agent tasks, for applications with an API key.
 
 mod cancel;
+mod catalogues;
 mod context;
 mod limits;
 mod list;
@@ -35,7 +36,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             web::resource("/tasks/{id}/cancel")
                 .post(cancel::cancel)
                 .default_service(edge::only("POST")),
-        );
+        )
+        .configure(catalogues::routes);
 }
 
 /// The face's own part of its OpenAPI document.
@@ -45,7 +47,18 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(list::list, submit::submit, status::status, cancel::cancel),
+    paths(
+        list::list,
+        submit::submit,
+        status::status,
+        cancel::cancel,
+        catalogues::tools,
+        catalogues::agents,
+        catalogues::skills,
+        catalogues::session_files,
+        catalogues::memory_files,
+        catalogues::schedules,
+    ),
     components(schemas(ErrorBody<'static>, RateLimitBody<'static>)),
 )]
 struct Document;

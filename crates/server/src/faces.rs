@@ -14,9 +14,10 @@ use std::{
 use taskgate_api::{Face, HttpOptions, Services};
 use tokio::{net::TcpSocket, task::JoinSet};
 
-/// How many connections the system holds for a face that is busy. The usual
-/// 128 overflow in a burst, and then a client waits a second to try again.
-const BACKLOG: u32 = 1_024;
+/// How many connections the system holds for a face that is busy, as far as its
+/// own limit goes (`net.core.somaxconn`, 4,096 by default). The usual 128
+/// overflow in a burst, and then a client waits a second to try again.
+const BACKLOG: u32 = 4_096;
 
 /// Sockets that are bound, and not served yet.
 pub(crate) struct Sockets(Vec<Socket>);

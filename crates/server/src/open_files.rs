@@ -3,8 +3,9 @@
 
 use std::io;
 
-/// The most connections that one face takes, where the limit leaves room.
-const MAX_CONNECTIONS: u64 = 10_000;
+/// The most connections that one face takes, where the limit leaves room: ten
+/// thousand open streams and as many other callers as keep connections open.
+const MAX_CONNECTIONS: u64 = 16_000;
 /// The fewest, whatever the limit is.
 const MIN_CONNECTIONS: u64 = 16;
 /// Listeners, the log, what the runtimes poll with, and some to spare.
@@ -41,8 +42,8 @@ mod tests {
     fn faces_share_what_the_store_leaves() {
         assert_eq!(connections(1_024, 16, 3), 302);
         assert_eq!(connections(1_024, 16, 1), 906);
-        assert_eq!(connections(65_536, 16, 3), 10_000);
-        assert_eq!(connections(u64::MAX, 1_000, 3), 10_000);
+        assert_eq!(connections(65_536, 16, 3), 16_000);
+        assert_eq!(connections(u64::MAX, 1_000, 3), 16_000);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The gateway, route by route, over mocked ports.
 
+mod browsers;
 mod cancel;
+mod catalogues;
 mod hostile;
 mod limit;
 mod list;

@@ -28,6 +28,8 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// The route exists, and takes only these methods.
     MethodNotAllowed(&'static str),
+    /// The contract has this, and taskgate does not; the sentence says what.
+    NotOffered(&'static str),
     /// The state of the thing does not allow the request.
     Conflict(&'static str),
     /// The key has used up its requests.
@@ -94,6 +96,7 @@ impl ApiError {
             Self::Forbidden(_) | Self::KeyNeeded(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -128,6 +131,7 @@ impl ApiError {
             | Self::Forbidden(_)
             | Self::KeyNeeded(_)
             | Self::NotFound(_)
+            | Self::NotOffered(_)
             | Self::Conflict(_) => {}
         }
         let error = self.to_string();
@@ -160,7 +164,7 @@ impl fmt::Display for ApiError {
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::Forbidden(scope) => write!(f, "The API key lacks the scope {scope}"),
             Self::KeyNeeded(why) => f.write_str(why),
-            Self::NotFound(what) => f.write_str(what),
+            Self::NotFound(what) | Self::NotOffered(what) => f.write_str(what),
             Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
             Self::Conflict(what) => f.write_str(what),
             Self::RateLimited { .. } => f.write_str("Rate limit exceeded"),

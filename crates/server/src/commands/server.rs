@@ -30,7 +30,10 @@ const DEV_KEY: &str = "sk_test_123456";
 pub(crate) enum Mode {
     /// Trying things out on this machine: the store is made, and
     /// [`DEV_KEY`] opens every face.
-    Dev,
+    Dev {
+        /// Every face is open without any key.
+        no_auth: bool,
+    },
     /// Production.
     Serve,
 }
@@ -39,7 +42,8 @@ impl Mode {
     /// Where a face may listen.
     fn reach(self, face: Face, access: ResearchAccess) -> Reach {
         match (self, face) {
-            (Self::Dev, _) => Reach::DEV,
+            (Self::Dev { no_auth: false }, _) => Reach::DEV,
+            (Self::Dev { no_auth: true }, _) => Reach::NO_AUTH,
             (Self::Serve, Face::Research) => Reach::of_research(access),
             (Self::Serve, Face::Gateway | Face::Worker) => Reach::Any,
         }
@@ -67,7 +71,7 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let sockets = Sockets::bind(settings, |face| mode.reach(face, settings.research_access))?;
     let addresses = sockets.addresses();
     let url = &settings.database_url;
-    if mode == Mode::Dev {
+    if matches!(mode, Mode::Dev { .. }) {
         make_default_directory(url)?;
         migrations::apply(url)
             .map_err(|error| Failure::caused("cannot prepare the store", &error))?;
@@ -80,7 +84,10 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let faces = sockets.serve(&services(mode, settings, &store, &stopped), &options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));
     match mode {
-        Mode::Dev => terminal::print(&welcome::text(url, &addresses, DEV_KEY))?,
+        Mode::Dev { no_auth } => {
+            let key = (!no_auth).then_some(DEV_KEY);
+            terminal::print(&welcome::text(url, &addresses, key))?;
+        }
         Mode::Serve => {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %url, "serving");
             for (face, address) in addresses {
@@ -118,12 +125,15 @@ fn services(
         tasks: Arc::new(Tasks::new(store.tasks.clone(), store.sessions.clone())),
         workers: Arc::new(Workers::new(queue)),
         keys: Arc::new(match mode {
-            Mode::Dev => keys.with_built_in(&KeySecret::new(DEV_KEY)),
+            Mode::Dev { .. } => keys.with_built_in(&KeySecret::new(DEV_KEY)),
             Mode::Serve => keys,
         }),
         maintenance: store.maintenance.clone(),
         version: env!("CARGO_PKG_VERSION"),
         research_access: settings.research_access,
+        no_auth: mode == Mode::Dev { no_auth: true },
+        cors_origins: settings.cors_allowed_origins.clone(),
+        stopping: stopped.clone(),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::{Socket, Sockets, listen, refusal};
 use async_trait::async_trait;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
+use taskgate_api::{CorsOrigins, Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     error::StoreError,
     ports::{
@@ -14,7 +14,7 @@ use taskgate_domain::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, watch},
     time::timeout,
 };
 
@@ -68,6 +68,9 @@ fn services(gate: Arc<Gate>) -> Services {
         maintenance: gate,
         version: "test",
         research_access: ResearchAccess::Loopback,
+        no_auth: false,
+        cors_origins: CorsOrigins::Any,
+        stopping: watch::channel(false).1,
     }
 }
 

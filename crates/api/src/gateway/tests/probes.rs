@@ -96,10 +96,16 @@ async fn the_document_describes_real_routes() {
         }
     }
     insta::assert_snapshot!(operations.join("\n"), @"
+    get /api/v1/agents: 200 400 401 403 405 500 503
+    get /api/v1/memory/files: 200 400 401 403 405 500 503
+    get /api/v1/schedules: 200 400 401 403 405 500 503
+    get /api/v1/sessions/{id}/files: 200 400 401 403 405 500 503
+    get /api/v1/skills: 200 400 401 403 405 500 503
     get /api/v1/tasks: 200 400 401 403 405 429 500 503
     post /api/v1/tasks: 200 400 401 403 405 408 429 500 503
     get /api/v1/tasks/{id}: 200 400 401 403 404 405 500 503
     post /api/v1/tasks/{id}/cancel: 202 400 401 403 404 405 408 429 500 503
+    get /api/v1/tools: 200 400 401 403 405 500 503
     get /health: 200
     get /openapi.json: 200
     get /readiness: 200 503
