@@ -59,19 +59,18 @@ impl Sockets {
         self.0.iter().map(|socket| (socket.face, socket.address)).collect()
     }
 
-    /// Serves every face.
+    /// Serves every face, each in its own way.
     pub(crate) fn serve(
         self,
         services: &Services,
-        options: &HttpOptions,
+        options: impl Fn(Face) -> HttpOptions,
     ) -> Result<Faces, Failure> {
         let mut faces = Faces { servers: JoinSet::new(), handles: Vec::new() };
         for Socket { face, listener, .. } in self.0 {
-            let server = taskgate_api::serve(face, listener, services.clone(), options).map_err(
-                |error| {
+            let server = taskgate_api::serve(face, listener, services.clone(), &options(face))
+                .map_err(|error| {
                     Failure::caused(&format!("cannot serve the {} face", face.as_str()), &error)
-                },
-            )?;
+                })?;
             faces.handles.push(server.handle());
             faces.servers.spawn(server);
         }

@@ -80,8 +80,9 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let store = Store::connect(&options)
         .map_err(|error| Failure::caused("cannot open the store", &error))?;
     let (stop, stopped) = watch::channel(false);
-    let options = http_options(settings, addresses.len());
-    let faces = sockets.serve(&services(mode, settings, &store, &stopped), &options)?;
+    let faces: Vec<Face> = addresses.iter().map(|(face, _)| *face).collect();
+    let options = http_options(settings, faces);
+    let faces = sockets.serve(&services(mode, settings, &store, &stopped), options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));
     match mode {
         Mode::Dev { no_auth } => {
@@ -99,18 +100,21 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     Ok(shutdown::supervise(faces, signals, stop).await)
 }
 
-/// How so many faces treat their connections.
-fn http_options(settings: &Settings, faces: usize) -> HttpOptions {
-    let mut options = HttpOptions::default();
-    match open_files::raise_limit() {
-        Ok(limit) => {
-            options.max_connections = open_files::connections(limit, settings.pool_size.0, faces);
-            let connections = options.max_connections;
-            tracing::debug!(open_files = limit, connections, "connections of each face at most");
-        }
-        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
+/// How each of these faces treats its connections.
+fn http_options(settings: &Settings, faces: Vec<Face>) -> impl Fn(Face) -> HttpOptions {
+    let limit = open_files::raise_limit();
+    if let Err(error) = &limit {
+        tracing::warn!(%error, "cannot raise the limit on open files");
     }
-    options
+    let (limit, pool_size) = (limit.ok(), settings.pool_size.0);
+    move |face| {
+        let default = HttpOptions::default();
+        let Some(limit) = limit else { return default };
+        let max_connections = open_files::connections(limit, pool_size, &faces, face);
+        let face = face.as_str();
+        tracing::debug!(open_files = limit, face, max_connections, "connections at most");
+        HttpOptions { max_connections, ..default }
+    }
 }
 
 fn services(

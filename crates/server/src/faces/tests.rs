@@ -86,7 +86,7 @@ async fn a_stop_lets_a_request_finish_and_does_not_wait_for_idle_connections() {
     let (listener, address) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let sockets = Sockets(vec![Socket { face: Face::Gateway, address, listener }]);
     let gate = Arc::new(Gate::default());
-    let mut faces = sockets.serve(&services(gate.clone()), &HttpOptions::default()).unwrap();
+    let mut faces = sockets.serve(&services(gate.clone()), |_| HttpOptions::default()).unwrap();
 
     let mut idle = send(address, "/health").await;
     idle.read_u8().await.unwrap();
