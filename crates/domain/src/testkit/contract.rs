@@ -91,6 +91,8 @@ macro_rules! contract_suite {
                     a_heartbeat_saves_a_lapsed_lease_that_nobody_took
                     a_heartbeat_stores_the_progress_that_it_tells
                     a_heartbeat_with_a_message_is_an_event
+                    a_heartbeat_that_changes_a_number_is_an_event
+                    a_heartbeat_that_tells_nothing_new_is_no_event
                     a_stale_heartbeat_is_refused_and_stores_nothing
                     a_heartbeat_on_a_task_never_claimed_is_refused
                     a_heartbeat_on_an_unknown_task_is_not_found

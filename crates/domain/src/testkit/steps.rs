@@ -3,7 +3,7 @@
 use super::{Ports, build};
 use crate::{
     control::{Control, ControlRequest, Controlled},
-    event::TaskEvent,
+    event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyGrant, KeyOwner, KeySecret, NewApiKey, Principal, Scope},
     query::{TaskKey, TaskPage, TaskQuery, TaskScope},
@@ -173,6 +173,11 @@ impl Ports {
     /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
         self.events.events(number, 0, 1_000).await.expect("the log is read")
+    }
+
+    /// What a task's log tells, without when.
+    pub async fn story(&self, number: TaskNumber) -> Vec<NewEvent> {
+        self.log(number).await.iter().map(|event| event.event.clone()).collect()
     }
 
     /// The names of a task's events, after checking that they are numbered
