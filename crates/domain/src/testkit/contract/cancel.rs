@@ -4,7 +4,10 @@ use crate::{
     control::{Control, ControlRequest, Controlled},
     error::ReportError,
     id::UserId,
-    task::status::{FinalStatus, TaskStatus},
+    task::{
+        ControlNote,
+        status::{FinalStatus, TaskStatus},
+    },
     testkit::{Ports, build},
 };
 use futures_util::future::{join, join_all};
@@ -49,6 +52,27 @@ pub async fn a_cancel_is_recorded_with_its_reason(ports: &Ports) {
     let types = ports.log_types(task.number).await;
     assert_eq!(types[1..], ["WORKFLOW_CANCELLING", "WORKFLOW_CANCELLED", "STREAM_END"]);
     assert_eq!(log[2].event.message(), Some("もう不要 \"x\""));
+}
+
+pub async fn a_cancel_keeps_who_when_and_why(ports: &Ports) {
+    let ada = ports.user("tenant", "ada").await.user;
+    for reason in [None, Some("もう不要".to_owned())] {
+        let number = ports.running().await.number;
+        let request = build::control(number, Control::Cancel);
+        ports.control(ControlRequest { by: ada, reason: reason.clone(), ..request }).await;
+        let task = ports.task(number).await;
+        let finished = task.finished().expect("the task has ended");
+        let note = ControlNote { at: finished.finished_at, by: ada, reason };
+        assert_eq!(finished.cancel, Some(note));
+        assert_eq!(ports.task(number).await, task, "read twice");
+    }
+}
+
+pub async fn only_a_cancelled_task_says_who_cancelled_it(ports: &Ports) {
+    for status in [FinalStatus::Completed, FinalStatus::Failed, FinalStatus::TimedOut] {
+        let task = ports.ended(status).await;
+        assert_eq!(task.finished().expect("the task has ended").cancel, None);
+    }
 }
 
 pub async fn what_has_ended_is_not_cancelled(ports: &Ports) {

@@ -54,7 +54,7 @@ async fn finished(ports: &Ports, task: &ClaimedTask) -> Finished {
     task.finished().expect("the task has ended").clone()
 }
 
-async fn assert_refused(ports: &Ports, lease: Lease, conclusion: Conclusion) {
+pub(super) async fn assert_refused(ports: &Ports, lease: Lease, conclusion: Conclusion) {
     let before = ports.tasks.find(TaskKey::Id(lease.task)).await;
     let before: Task = before.expect("the task is read").expect("the task exists");
     let log = ports.log(before.number).await;
@@ -65,7 +65,11 @@ async fn assert_refused(ports: &Ports, lease: Lease, conclusion: Conclusion) {
 }
 
 /// Sends a report, and again, and checks that the repetition changes nothing.
-async fn finish_twice(ports: &Ports, task: &ClaimedTask, conclusion: Conclusion) -> TaskStatus {
+pub(super) async fn finish_twice(
+    ports: &Ports,
+    task: &ClaimedTask,
+    conclusion: Conclusion,
+) -> TaskStatus {
     let status = ports.finish(build::lease(task), conclusion.clone()).await;
     let status = status.expect("the report is accepted");
     let (before, log) = (ports.task(task.number).await, ports.log(task.number).await);
