@@ -7,8 +7,11 @@
 pub mod cancel;
 pub mod claim;
 pub mod event;
+pub mod feed;
 pub mod finish;
+pub mod follow;
 pub mod heartbeat;
+pub mod history;
 pub mod key;
 pub mod list;
 pub mod maintenance;
@@ -17,6 +20,7 @@ pub mod paused;
 pub mod reap;
 pub mod resume;
 pub mod session;
+pub mod story;
 pub mod submit;
 
 /// Stamps one test for each behaviour, and the comparison with the model, into
@@ -113,7 +117,52 @@ macro_rules! contract_suite {
                     a_log_is_read_from_a_place_and_up_to_a_limit
                     logs_of_two_tasks_are_apart
                     an_unknown_task_has_no_log
-                    concurrent_writers_leave_no_gap;
+                    concurrent_writers_leave_no_gap
+                    times_of_concurrent_writers_never_decrease;
+                story:
+                    a_submit_and_a_claim_are_told
+                    an_answer_is_told_with_its_price
+                    an_answer_without_text_or_price_is_told
+                    a_job_has_no_answer_to_tell
+                    a_failure_is_told_with_its_error
+                    a_failure_after_the_last_attempt_is_told
+                    a_last_lost_lease_is_told
+                    a_passed_deadline_is_told
+                    a_retry_is_told_with_its_reason
+                    a_lost_lease_is_told_with_a_reason
+                    a_cancel_tells_where_the_task_stood
+                    a_workers_own_answer_is_not_told_again
+                    an_answer_of_an_earlier_claim_does_not_count
+                    other_output_is_not_the_answer
+                    a_failure_is_told_beside_the_workers_own_answer;
+                history:
+                    a_history_has_all_but_pieces_of_output
+                    a_history_of_what_has_ended_stays
+                    histories_follow_the_numbers_of_their_tasks
+                    a_history_is_cut_without_overlap
+                    a_history_of_no_task_is_empty;
+                feed:
+                    a_claim_is_news
+                    recorded_events_are_news
+                    a_heartbeat_that_tells_something_is_news
+                    a_pause_and_a_resume_are_news
+                    a_return_to_the_queue_is_news
+                    every_end_is_news
+                    the_last_lost_lease_is_the_end
+                    news_are_told_as_long_as_there_is_more_to_read
+                    a_listener_hears_of_its_own_task_alone
+                    what_changes_nothing_is_no_news
+                    a_waiting_listener_is_woken_by_an_event
+                    a_waiting_listener_is_woken_by_the_end
+                    listeners_hear_the_same
+                    a_listener_that_leaves_disturbs_nobody
+                    to_stop_waiting_loses_no_news
+                    of_concurrent_writers_the_last_event_is_known
+                    a_task_that_is_not_there_has_no_news;
+                follow:
+                    followers_read_a_growing_log_to_its_end
+                    a_follower_of_a_queued_task_sees_it_cancelled
+                    a_follower_of_a_finished_task_reads_the_rest;
                 finish:
                     an_outcome_reads_back_whole
                     an_outcome_of_nothing_reads_back_as_nothing
@@ -229,6 +278,7 @@ macro_rules! contract_suite {
                 maintenance:
                     a_store_that_is_up_answers
                     tidying_changes_nothing_that_is_seen
+                    tidying_keeps_the_output_of_live_and_just_ended_tasks
                     totals_stay_exact_while_writers_and_tidying_run;
             }
 
@@ -262,13 +312,17 @@ macro_rules! stamp_behaviours {
 #[cfg(test)]
 mod tests {
     /// Each file of behaviours.
-    const FILES: [(&str, &str); 14] = [
+    const FILES: [(&str, &str); 18] = [
         ("submit", include_str!("contract/submit.rs")),
         ("session", include_str!("contract/session.rs")),
         ("list", include_str!("contract/list.rs")),
         ("claim", include_str!("contract/claim.rs")),
         ("heartbeat", include_str!("contract/heartbeat.rs")),
         ("event", include_str!("contract/event.rs")),
+        ("story", include_str!("contract/story.rs")),
+        ("history", include_str!("contract/history.rs")),
+        ("feed", include_str!("contract/feed.rs")),
+        ("follow", include_str!("contract/follow.rs")),
         ("finish", include_str!("contract/finish.rs")),
         ("cancel", include_str!("contract/cancel.rs")),
         ("pause", include_str!("contract/pause.rs")),

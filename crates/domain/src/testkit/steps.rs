@@ -18,8 +18,10 @@ use crate::{
         work::{Kind, SessionLabel, TaskType},
     },
 };
+use futures_util::future::{Either, select};
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -183,6 +185,19 @@ impl Ports {
             }
         }
         assert_eq!(self.reap().await.timed_out, 0, "no other deadline has passed");
+    }
+
+    /// What a future comes to, which must be before patience ends.
+    pub async fn soon<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
+        let nothing = ClaimRequest {
+            kinds: vec![Kind::Research(TaskType::KeywordExpand)],
+            wait: PATIENCE,
+            ..build::claim(1)
+        };
+        match select(pin!(future), pin!(self.claim(nothing))).await {
+            Either::Left((value, _)) => value,
+            Either::Right(_) => panic!("{what} does not come"),
+        }
     }
 
     /// Lets a moment pass: the length of a claim that nothing can answer.

@@ -27,7 +27,7 @@ fn usd(nanos: i64) -> Usd {
     Usd::from_nanos(nanos).expect("the amount is valid")
 }
 
-fn rich_outcome(result: &str) -> Outcome {
+pub(super) fn rich_outcome(result: &str) -> Outcome {
     let model = |model: &str, executions, nanos| ModelUsage {
         model: model.to_owned(),
         provider: "提供者".to_owned(),
