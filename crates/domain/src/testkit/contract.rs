@@ -6,6 +6,7 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod conversation;
 pub mod event;
 pub mod feed;
 pub mod finish;
@@ -13,6 +14,7 @@ pub mod follow;
 pub mod heartbeat;
 pub mod history;
 pub mod key;
+pub mod key_change;
 pub mod list;
 pub mod maintenance;
 pub mod pause;
@@ -20,8 +22,10 @@ pub mod paused;
 pub mod reap;
 pub mod resume;
 pub mod session;
+pub mod session_change;
 pub mod story;
 pub mod submit;
+pub mod turn;
 
 /// Stamps one test for each behaviour, and the comparison with the model, into
 /// a module `contract` of an adapter's test file. The argument is an
@@ -64,6 +68,41 @@ macro_rules! contract_suite {
                     equal_labels_of_two_users_are_two_sessions
                     an_unknown_session_is_not_found
                     concurrent_first_tasks_share_one_session;
+                conversation:
+                    a_session_begins_as_its_first_task_says
+                    a_session_reads_the_same_by_either_id
+                    a_session_named_by_its_id_has_no_other_name
+                    a_session_whose_name_is_anothers_id_keeps_the_name
+                    later_tasks_leave_what_the_first_has_set
+                    a_question_that_cannot_be_seen_makes_no_title
+                    a_session_adds_up_every_kind_of_end
+                    what_has_not_ended_counts_as_a_task_alone
+                    sums_are_apart_by_session
+                    sums_stay_exact_while_writers_and_tidying_run
+                    the_latest_task_is_shown_as_it_is
+                    a_long_query_is_shown_in_part
+                    an_ended_latest_task_is_shown
+                    sessions_are_listed_with_the_newest_first
+                    an_offset_past_the_last_session_shows_nothing_but_their_number
+                    sessions_are_shown_to_their_user_alone
+                    research_belongs_to_no_session;
+                session_change:
+                    a_session_is_renamed_by_either_id
+                    a_new_title_outlives_later_tasks
+                    another_users_session_is_neither_renamed_nor_deleted
+                    an_unknown_session_is_neither_renamed_nor_deleted
+                    a_deleted_session_is_not_found
+                    a_session_is_deleted_again_without_change
+                    the_tasks_of_a_deleted_session_stay
+                    a_deleted_sessions_label_makes_a_new_session
+                    concurrent_tasks_after_a_delete_share_one_session
+                    a_repeated_submit_finds_its_task_though_the_session_is_deleted;
+                turn:
+                    turns_tell_what_was_asked_and_how_it_went
+                    turns_come_with_the_oldest_first
+                    turns_are_read_behind_a_task_and_in_parts
+                    turns_of_two_sessions_are_apart
+                    an_unknown_session_has_no_turns;
                 list:
                     an_empty_store_has_empty_lists
                     a_list_shows_the_newest_first
@@ -275,6 +314,14 @@ macro_rules! contract_suite {
                     a_grant_without_names_is_the_default_users
                     a_grant_with_one_name_has_the_other_by_default
                     concurrent_grants_to_one_name_share_it;
+                key_change:
+                    a_user_that_exists_gets_another_key
+                    a_description_reads_back
+                    keys_are_listed_by_their_user
+                    a_key_takes_the_place_of_another
+                    what_does_not_work_is_not_replaced
+                    a_refused_replacement_leaves_no_trace
+                    of_concurrent_replacements_one_takes_the_place;
                 maintenance:
                     a_store_that_is_up_answers
                     tidying_changes_nothing_that_is_seen
@@ -312,9 +359,12 @@ macro_rules! stamp_behaviours {
 #[cfg(test)]
 mod tests {
     /// Each file of behaviours.
-    const FILES: [(&str, &str); 18] = [
+    const FILES: [(&str, &str); 22] = [
         ("submit", include_str!("contract/submit.rs")),
         ("session", include_str!("contract/session.rs")),
+        ("conversation", include_str!("contract/conversation.rs")),
+        ("session_change", include_str!("contract/session_change.rs")),
+        ("turn", include_str!("contract/turn.rs")),
         ("list", include_str!("contract/list.rs")),
         ("claim", include_str!("contract/claim.rs")),
         ("heartbeat", include_str!("contract/heartbeat.rs")),
@@ -330,6 +380,7 @@ mod tests {
         ("paused", include_str!("contract/paused.rs")),
         ("reap", include_str!("contract/reap.rs")),
         ("key", include_str!("contract/key.rs")),
+        ("key_change", include_str!("contract/key_change.rs")),
         ("maintenance", include_str!("contract/maintenance.rs")),
     ];
 

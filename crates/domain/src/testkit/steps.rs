@@ -11,6 +11,7 @@ use crate::{
         ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
         Reported,
     },
+    session::Session,
     task::{
         Task,
         status::{FinalStatus, TaskStatus},
@@ -94,6 +95,16 @@ impl Ports {
     /// A user's session.
     pub async fn session(&self, user: UserId, label: &SessionLabel) -> Option<SessionId> {
         self.sessions.find_session(user, label).await.expect("the session is looked up")
+    }
+
+    /// A user's session with what its tasks add up to.
+    pub async fn conversation(&self, user: UserId, label: &SessionLabel) -> Option<Session> {
+        self.sessions.session(user, label).await.expect("the session is read")
+    }
+
+    /// Whether a user's session is deleted now.
+    pub async fn delete_session(&self, user: UserId, label: &SessionLabel) -> bool {
+        self.sessions.delete_session(user, label).await.expect("the delete is answered")
     }
 
     /// What a worker gets.

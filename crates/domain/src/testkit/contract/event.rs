@@ -183,7 +183,7 @@ async fn write_concurrently(ports: &Ports, lease: Lease) -> Vec<i64> {
     };
     let beat = |n: usize| async move {
         let message = Some(n.to_string());
-        let heartbeat = Heartbeat { lease, extend: None, progress: None, total: None, message };
+        let heartbeat = Heartbeat { message, ..build::sign_of_life(lease) };
         ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
     };
     let records = join_all((0..8).map(|_| record()));

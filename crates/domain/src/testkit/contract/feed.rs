@@ -58,7 +58,7 @@ pub async fn recorded_events_are_news(ports: &Ports) {
 pub async fn a_heartbeat_that_tells_something_is_news(ports: &Ports) {
     let task = ports.running().await;
     let mut news = ports.feed.listen(task.number);
-    let heartbeat = build::sign_of_life(&task);
+    let heartbeat = build::sign_of_life(build::lease(&task));
     ports.heartbeat(Heartbeat { progress: Some(1), ..heartbeat.clone() }).await;
     assert_heard(ports, &mut news, task.number).await;
     ports.heartbeat(Heartbeat { message: Some("half".to_owned()), ..heartbeat }).await;
@@ -147,7 +147,7 @@ pub async fn what_changes_nothing_is_no_news(ports: &Ports) {
     let task = ports.claim_one().await;
     let mut news = ports.feed.listen(task.number);
     let end = i64::try_from(ports.log(task.number).await.len()).expect("the log is short");
-    ports.heartbeat(build::sign_of_life(&task)).await;
+    ports.heartbeat(build::sign_of_life(build::lease(&task))).await;
     ports.resume(task.number).await;
     for end in [build::complete("late"), build::fail("late")] {
         ports.finish(build::lease(&lost), end).await.expect_err("the lease is lost");
