@@ -1,19 +1,23 @@
 //! What memory can answer: what does not change of tasks, and keys seen a
 //! moment ago.
 
+mod events;
+
+pub(crate) use events::CachedEvents;
+
 use async_trait::async_trait;
 use moka::sync::Cache;
 use std::{sync::Arc, time::Duration};
 use taskgate_domain::{
+    control::{ControlRequest, Controlled},
     error::StoreError,
-    id::KeyId,
+    id::{KeyId, UserId},
     json::JsonObject,
     key::{ApiKey, KeyHash, NewApiKey},
     ports::{ApiKeyRepository, TaskRepository},
-    query::{TaskKey, TaskPage, TaskQuery},
-    queue::{CancelRequest, Cancellation},
+    query::{TaskKey, TaskPage, TaskQuery, TurnQuery},
     task::{
-        Subject, Task, TaskSummary,
+        Subject, Task, TaskSummary, Turn,
         submit::{NewTask, Submission},
         work::Work,
     },
@@ -90,8 +94,12 @@ impl TaskRepository for CachedTasks {
         self.store.list(query).await
     }
 
-    async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError> {
-        self.store.cancel(request).await
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.store.turns(query).await
+    }
+
+    async fn control(&self, request: ControlRequest) -> Result<Option<Controlled>, StoreError> {
+        self.store.control(request).await
     }
 }
 
@@ -156,8 +164,14 @@ impl ApiKeyRepository for CachedKeys {
         Ok(key)
     }
 
-    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.store.list_keys().await
+    async fn replace_key(&self, old: KeyId, new: NewApiKey) -> Result<Option<ApiKey>, StoreError> {
+        let replaced = self.store.replace_key(old, new).await;
+        self.found.invalidate_all();
+        replaced
+    }
+
+    async fn list_keys(&self, user: Option<UserId>) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.list_keys(user).await
     }
 
     async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
@@ -204,6 +218,7 @@ mod tests {
                 projects: None,
             },
             name: String::new(),
+            description: None,
             tenant: String::new(),
             user: String::new(),
             hint: String::new(),
@@ -234,6 +249,7 @@ mod tests {
             started_at: None,
             finished_at: Utc::now(),
             outcome: Outcome::default(),
+            cancel: None,
         });
         reads_of_two_finds(finished, 1).await;
     }
@@ -246,6 +262,7 @@ mod tests {
             attempt: None,
             started_at: None,
             updated_at: Utc::now(),
+            pause: None,
         });
         reads_of_two_finds(live, 2).await;
     }

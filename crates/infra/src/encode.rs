@@ -5,17 +5,20 @@
 //! values.
 
 mod codes;
+mod session;
 mod usage;
 
 pub(crate) use codes::{
-    final_status, kind, kind_code, live_status, scope_bits, scopes, status, status_code,
+    SESSIONS, final_status, kind, kind_code, live_status, scope_bits, scopes, status, status_code,
     status_list,
 };
+pub(crate) use session::{SessionFacts, SumColumns, TurnColumns};
 pub(crate) use usage::{UsageColumns, models_column};
 
 use crate::error::unreadable;
 use chrono::{DateTime, Utc};
-use codes::{mode, mode_code};
+use codes::mode;
+pub(crate) use codes::mode_code;
 use diesel::QueryResult;
 use std::fmt::Display;
 use taskgate_domain::{
@@ -23,8 +26,8 @@ use taskgate_domain::{
     json::JsonObject,
     query::TaskScope,
     task::{
-        Attempt, Finished, FinishedSummary, Live, Owner, Progress, Subject, Task, TaskState,
-        TaskSummary,
+        Attempt, ControlNote, Finished, FinishedSummary, Live, Owner, Progress, Subject, Task,
+        TaskState, TaskSummary,
         outcome::Outcome,
         work::{AgentWork, Kind, ResearchWork, SessionLabel, Work},
     },
@@ -174,6 +177,21 @@ pub(crate) struct LiveColumns {
     pub(crate) attempt: i32,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) updated_at: DateTime<Utc>,
+    pub(crate) pause: Option<NoteColumns>,
+}
+
+/// Who did something with a task, as columns.
+#[derive(Debug, Clone)]
+pub(crate) struct NoteColumns {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) by: Uuid,
+    pub(crate) reason: Option<String>,
+}
+
+impl From<NoteColumns> for ControlNote {
+    fn from(note: NoteColumns) -> Self {
+        Self { at: note.at, by: UserId(note.by), reason: note.reason }
+    }
 }
 
 impl LiveColumns {
@@ -185,6 +203,7 @@ impl LiveColumns {
             attempt: attempt(self.attempt)?,
             started_at: self.started_at,
             updated_at: self.updated_at,
+            pause: self.pause.map(Into::into),
         }))
     }
 }
@@ -206,6 +225,7 @@ pub(crate) struct FinishedColumns {
     pub(crate) result: Option<String>,
     pub(crate) response: Option<String>,
     pub(crate) metadata: Option<String>,
+    pub(crate) cancel: Option<NoteColumns>,
 }
 
 impl FinishedColumns {
@@ -231,6 +251,7 @@ impl FinishedColumns {
                 provider: self.provider,
                 usage,
             },
+            cancel: self.cancel.map(Into::into),
         }))
     }
 }

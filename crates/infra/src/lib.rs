@@ -14,6 +14,7 @@
 mod cache;
 mod encode;
 mod error;
+mod feed;
 pub mod migrations;
 mod pool;
 mod postgres;
@@ -24,10 +25,11 @@ mod wake;
 
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 
-use cache::{CachedKeys, CachedTasks};
+use cache::{CachedEvents, CachedKeys, CachedTasks};
 use std::sync::Arc;
 use taskgate_domain::ports::{
-    ApiKeyRepository, EventLog, Maintenance, SessionRepository, TaskQueue, TaskRepository,
+    ApiKeyRepository, EventFeed, EventLog, Maintenance, SessionRepository, TaskQueue,
+    TaskRepository,
 };
 use url::Backend;
 
@@ -49,8 +51,11 @@ pub struct Store {
     pub tasks: Arc<dyn TaskRepository>,
     /// Tasks, for those who run them.
     pub queue: Arc<dyn TaskQueue>,
-    /// What happened to tasks.
+    /// What happened to tasks; those who follow the same task share what they
+    /// read.
     pub events: Arc<dyn EventLog>,
+    /// News of what happens.
+    pub feed: Arc<dyn EventFeed>,
     /// Conversations.
     pub sessions: Arc<dyn SessionRepository>,
     /// API keys; those found are kept in memory for a few seconds.
@@ -99,6 +104,7 @@ impl Store {
         A: TaskRepository
             + TaskQueue
             + EventLog
+            + EventFeed
             + SessionRepository
             + ApiKeyRepository
             + Maintenance,
@@ -108,7 +114,8 @@ impl Store {
         Self {
             tasks: Arc::new(CachedTasks::new(adapter.clone())),
             queue: adapter.clone(),
-            events: adapter.clone(),
+            events: Arc::new(CachedEvents::new(adapter.clone())),
+            feed: adapter.clone(),
             sessions: adapter.clone(),
             keys: Arc::new(CachedKeys::new(adapter.clone())),
             maintenance: adapter,

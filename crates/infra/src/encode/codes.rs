@@ -12,6 +12,9 @@ use taskgate_domain::{
     },
 };
 
+/// What a user's sessions are counted under, beside the statuses of tasks.
+pub(crate) const SESSIONS: i16 = 0;
+
 /// The code of a status.
 pub(crate) const fn status_code(status: TaskStatus) -> i16 {
     match status {
