@@ -221,9 +221,18 @@ impl Ports {
         assert!(self.claim(nothing).await.is_empty(), "nothing of this kind was submitted");
     }
 
-    /// A task's whole log.
+    /// A task's whole log, read on from where the part before ends: a part may
+    /// be shorter than the log is by now.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
-        self.events.events(number, 0, 1_000).await.expect("the log is read")
+        let mut log: Vec<Arc<TaskEvent>> = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |event| event.seq);
+            let part = self.events.events(number, after, 1_000).await.expect("the log is read");
+            if part.is_empty() {
+                break log;
+            }
+            log.extend(part);
+        }
     }
 
     /// What a task's log tells, without when.
