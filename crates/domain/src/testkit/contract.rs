@@ -12,7 +12,10 @@ pub mod heartbeat;
 pub mod key;
 pub mod list;
 pub mod maintenance;
+pub mod pause;
+pub mod paused;
 pub mod reap;
+pub mod resume;
 pub mod session;
 pub mod submit;
 
@@ -67,6 +70,7 @@ macro_rules! contract_suite {
                     pages_run_over_several_projects_together
                     every_combination_of_statuses_filters_exactly
                     pages_cut_a_filtered_list
+                    totals_follow_a_pause
                     totals_follow_every_transition;
                 claim:
                     the_oldest_of_the_highest_priority_comes_first
@@ -91,6 +95,8 @@ macro_rules! contract_suite {
                     a_heartbeat_saves_a_lapsed_lease_that_nobody_took
                     a_heartbeat_stores_the_progress_that_it_tells
                     a_heartbeat_with_a_message_is_an_event
+                    a_heartbeat_that_changes_a_number_is_an_event
+                    a_heartbeat_that_tells_nothing_new_is_no_event
                     a_stale_heartbeat_is_refused_and_stores_nothing
                     a_heartbeat_on_a_task_never_claimed_is_refused
                     a_heartbeat_on_an_unknown_task_is_not_found
@@ -138,6 +144,8 @@ macro_rules! contract_suite {
                     a_task_that_waits_for_its_time_is_cancelled
                     a_running_task_is_cancelled
                     a_cancel_is_recorded_with_its_reason
+                    a_cancel_keeps_who_when_and_why
+                    only_a_cancelled_task_says_who_cancelled_it
                     what_has_ended_is_not_cancelled
                     an_unknown_task_is_not_cancelled
                     a_repeated_cancel_gets_the_first_answer
@@ -146,6 +154,56 @@ macro_rules! contract_suite {
                     of_a_cancel_and_a_claim_the_cancel_stands
                     a_cancel_is_never_overwritten
                     of_a_cancel_and_a_completion_one_wins;
+                pause:
+                    a_queued_task_is_paused
+                    a_task_that_waits_for_its_time_is_paused
+                    a_running_task_is_paused
+                    a_paused_task_is_given_to_nobody
+                    a_pause_keeps_who_when_and_why
+                    a_pause_tells_where_the_task_stood
+                    a_paused_task_is_not_paused_again
+                    what_has_ended_is_neither_paused_nor_resumed
+                    an_unknown_task_is_neither_paused_nor_resumed
+                    a_paused_task_still_carries_its_unique_key
+                    a_repeated_pause_gets_the_first_answer
+                    a_repeated_pause_does_not_undo_a_resume
+                    a_refused_pause_is_not_remembered
+                    of_concurrent_pauses_one_is_accepted
+                    concurrent_repeated_pauses_get_one_answer
+                    of_a_pause_and_a_claim_the_pause_stands
+                    of_a_pause_and_a_completion_the_completion_stands;
+                resume:
+                    a_task_paused_in_the_queue_returns_to_it
+                    a_task_paused_in_a_workers_hands_runs_on
+                    a_lapsed_lease_that_nobody_took_is_resumed
+                    a_resumed_task_keeps_its_place
+                    a_resumed_task_still_waits_for_its_time
+                    what_is_not_paused_is_not_resumed
+                    a_resume_is_told_with_its_reason
+                    a_resume_forgets_who_paused
+                    a_task_may_be_paused_in_every_attempt
+                    a_waiting_claim_gets_what_is_resumed
+                    a_repeated_resume_gets_the_first_answer
+                    a_refused_resume_is_not_remembered
+                    of_concurrent_resumes_one_is_accepted
+                    of_concurrent_pauses_and_resumes_each_move_is_told_once;
+                paused:
+                    a_heartbeat_on_a_paused_task_asks_to_hold
+                    a_paused_task_keeps_its_lease_by_heartbeats
+                    a_paused_tasks_worker_may_tell_its_progress
+                    a_paused_task_may_complete
+                    a_paused_task_may_fail
+                    a_worker_may_let_go_of_a_paused_task
+                    a_paused_task_waits_for_its_delay_when_resumed
+                    a_worker_that_lets_go_of_a_paused_task_for_the_last_time_fails_it
+                    a_lease_that_ends_in_a_pause_leaves_the_task_paused
+                    the_last_lease_that_ends_in_a_pause_fails_the_task
+                    a_late_report_on_a_paused_task_counts_until_the_lease_is_taken_back
+                    a_task_paused_in_the_queue_has_no_worker
+                    of_a_pause_and_the_reaper_the_pause_stands
+                    a_deadline_ends_paused_tasks
+                    a_paused_task_is_cancelled
+                    a_paused_tasks_own_answer_is_its_final_output;
                 reap:
                     nothing_is_over_in_a_quiet_store
                     an_expired_lease_returns_the_task_at_once
@@ -204,7 +262,7 @@ macro_rules! stamp_behaviours {
 #[cfg(test)]
 mod tests {
     /// Each file of behaviours.
-    const FILES: [(&str, &str); 11] = [
+    const FILES: [(&str, &str); 14] = [
         ("submit", include_str!("contract/submit.rs")),
         ("session", include_str!("contract/session.rs")),
         ("list", include_str!("contract/list.rs")),
@@ -213,6 +271,9 @@ mod tests {
         ("event", include_str!("contract/event.rs")),
         ("finish", include_str!("contract/finish.rs")),
         ("cancel", include_str!("contract/cancel.rs")),
+        ("pause", include_str!("contract/pause.rs")),
+        ("resume", include_str!("contract/resume.rs")),
+        ("paused", include_str!("contract/paused.rs")),
         ("reap", include_str!("contract/reap.rs")),
         ("key", include_str!("contract/key.rs")),
         ("maintenance", include_str!("contract/maintenance.rs")),

@@ -3,11 +3,14 @@
 use super::{Ports, build};
 use crate::{
     control::{Control, ControlRequest, Controlled},
-    event::TaskEvent,
+    event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyGrant, KeyOwner, KeySecret, NewApiKey, Principal, Scope},
     query::{TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{ClaimRequest, ClaimedTask, Conclusion, Lease, Reaped, Report, Reported},
+    queue::{
+        ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
+        Reported,
+    },
     task::{
         Task,
         status::{FinalStatus, TaskStatus},
@@ -116,6 +119,18 @@ impl Ports {
         self.claim_one().await
     }
 
+    /// The same, then paused.
+    pub async fn running_paused(&self) -> ClaimedTask {
+        let task = self.running().await;
+        assert!(self.pause(task.number).await.accepted, "a running task is paused");
+        task
+    }
+
+    /// The answer to a sign of life that is accepted.
+    pub async fn heartbeat(&self, heartbeat: Heartbeat) -> HeartbeatReply {
+        self.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted")
+    }
+
     /// The answer to one report.
     pub async fn finish(&self, lease: Lease, conclusion: Conclusion) -> Reported {
         let mut answers = self.finish_all(vec![Report { lease, conclusion }]).await;
@@ -131,6 +146,16 @@ impl Ports {
     /// What comes of a cancel.
     pub async fn cancel(&self, number: TaskNumber) -> Controlled {
         self.control(build::control(number, Control::Cancel)).await
+    }
+
+    /// What comes of a pause.
+    pub async fn pause(&self, number: TaskNumber) -> Controlled {
+        self.control(build::control(number, Control::Pause)).await
+    }
+
+    /// What comes of a resume.
+    pub async fn resume(&self, number: TaskNumber) -> Controlled {
+        self.control(build::control(number, Control::Resume)).await
     }
 
     /// What comes of a control of a task that exists.
@@ -152,7 +177,7 @@ impl Ports {
         while timed_out < count {
             assert!(Instant::now() < end, "{timed_out} of {count} deadlines were noticed");
             match self.maintenance.reap(1).await.expect("the reaper runs").timed_out {
-                0 => self.pause().await,
+                0 => self.pass_a_moment().await,
                 1 => timed_out += 1,
                 more => panic!("the reaper ended {more} tasks where it might end 1"),
             }
@@ -161,7 +186,7 @@ impl Ports {
     }
 
     /// Lets a moment pass: the length of a claim that nothing can answer.
-    async fn pause(&self) {
+    pub async fn pass_a_moment(&self) {
         let nothing = ClaimRequest {
             kinds: vec![Kind::Research(TaskType::KeywordExpand)],
             wait: Duration::from_millis(50),
@@ -173,6 +198,11 @@ impl Ports {
     /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
         self.events.events(number, 0, 1_000).await.expect("the log is read")
+    }
+
+    /// What a task's log tells, without when.
+    pub async fn story(&self, number: TaskNumber) -> Vec<NewEvent> {
+        self.log(number).await.iter().map(|event| event.event.clone()).collect()
     }
 
     /// The names of a task's events, after checking that they are numbered

@@ -5,16 +5,14 @@ use crate::{
     event::{EventType, NewEvent},
     queue::{Heartbeat, Lease},
     task::{Attempt, status::FinalStatus},
-    testkit::{Ports, build},
+    testkit::{
+        Ports,
+        build::{self, event},
+    },
 };
 use chrono::SubsecRound;
 use futures_util::future::{join, join_all};
 use std::time::Duration;
-
-fn event(name: &str) -> NewEvent {
-    let name = EventType::new(name.to_owned()).expect("the name is valid");
-    NewEvent::new(name, None, None, None).expect("the event is valid")
-}
 
 async fn assert_lost(ports: &Ports, lease: Lease) {
     let answer = ports.queue.record(lease, vec![event("LATE")]).await;
@@ -72,7 +70,7 @@ pub async fn a_deadline_is_told(ports: &Ports) {
 
 pub async fn recorded_events_read_back_whole(ports: &Ports) {
     let task = ports.running().await;
-    let name = EventType::new("tool.call-1_X".to_owned()).expect("the name is valid");
+    let name = build::event_type("tool.call-1_X");
     let payload = build::object(super::submit::ODD_JSON);
     let rich = NewEvent::new(
         name,

@@ -2,6 +2,8 @@
 
 use crate::{
     error::ReportError,
+    event::NewEvent,
+    id::UserId,
     queue::{Heartbeat, HeartbeatReply, Lease},
     task::{Attempt, Progress, status::TaskStatus},
     testkit::{Ports, build},
@@ -74,11 +76,34 @@ pub async fn a_heartbeat_stores_the_progress_that_it_tells(ports: &Ports) {
 pub async fn a_heartbeat_with_a_message_is_an_event(ports: &Ports) {
     let task = ports.running().await;
     let heartbeat = sign_of_life(build::lease(&task));
-    beat(ports, Heartbeat { progress: Some(1), ..heartbeat.clone() }).await;
     beat(ports, Heartbeat { message: Some("半分 done".to_owned()), ..heartbeat }).await;
-    let types = ports.log_types(task.number).await;
-    assert_eq!(types, ["DATA_PROCESSING", "WORKFLOW_STARTED", "PROGRESS"]);
-    assert_eq!(ports.log(task.number).await[2].event.message(), Some("半分 done"));
+    let expected = NewEvent::progressed(Progress::default(), Some("半分 done"));
+    assert_eq!(ports.story(task.number).await[2..], [expected]);
+}
+
+pub async fn a_heartbeat_that_changes_a_number_is_an_event(ports: &Ports) {
+    let task = ports.running().await;
+    let heartbeat = sign_of_life(build::lease(&task));
+    let steps = [(Some(1), None, (1, 0)), (None, Some(4), (1, 4)), (Some(2), Some(9), (2, 9))];
+    for (progress, total, _) in steps {
+        beat(ports, Heartbeat { progress, total, ..heartbeat.clone() }).await;
+    }
+    let told = |(_, _, (current, total))| {
+        let progress = Progress::new(current, total).expect("it is not negative");
+        NewEvent::progressed(progress, None)
+    };
+    assert_eq!(ports.story(task.number).await[2..], steps.map(told));
+}
+
+pub async fn a_heartbeat_that_tells_nothing_new_is_no_event(ports: &Ports) {
+    let task = build::with(build::agent_task(UserId::DEFAULT), |o| o.with_total(4));
+    ports.submit(task).await;
+    let task = ports.claim_one().await;
+    let heartbeat = sign_of_life(build::lease(&task));
+    for (progress, total) in [(None, None), (Some(0), None), (None, Some(4)), (Some(0), Some(4))] {
+        beat(ports, Heartbeat { progress, total, ..heartbeat.clone() }).await;
+    }
+    assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_STARTED"]);
 }
 
 pub async fn a_stale_heartbeat_is_refused_and_stores_nothing(ports: &Ports) {
@@ -127,7 +152,7 @@ pub async fn a_heartbeat_learns_of_a_cancel(ports: &Ports) {
         assert!(reply.cancel_requested && !reply.pause_requested);
     }
     assert_eq!(ports.task(task.number).await, before, "what has ended does not change");
-    assert_eq!(ports.log(task.number).await.len(), 3, "nothing was recorded");
+    assert_eq!(ports.log(task.number).await.len(), 5, "nothing was recorded");
 }
 
 pub async fn a_stale_heartbeat_on_a_cancelled_task_is_refused(ports: &Ports) {
