@@ -40,6 +40,9 @@ pub(crate) trait Outlook: Send + 'static {
     /// that carries none.
     const HINTS: Option<Duration>;
 
+    /// Learns whether anybody in this process listens from now on.
+    fn attend(&mut self, _attentive: bool) {}
+
     /// Tells other processes how far logs go now, and returns what they have
     /// told. Does not wait for anything new.
     fn exchange(&mut self, told: &[(i64, Known)]) -> Result<Vec<(i64, Known)>, DbError>;
@@ -154,6 +157,7 @@ fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
     let mut looked = Instant::now();
     while let Some(shared) = shared.upgrade() {
         let (told, listening) = work(&shared, O::HINTS.unwrap_or(LOOK));
+        outlook.attend(listening);
         let mut failed = false;
         if O::HINTS.is_some() && (listening || !told.is_empty()) {
             match outlook.exchange(&told) {
@@ -168,6 +172,9 @@ fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
         if failed {
             // The store is down, which others log: whoever asks it is told.
             thread::sleep(LOOK);
+        } else if !told.is_empty() {
+            // What comes meanwhile is told together.
+            thread::sleep(O::HINTS.unwrap_or_default());
         }
     }
 }
