@@ -27,6 +27,7 @@ impl StoreFactory for Files {
             tasks: store.tasks,
             queue: store.queue,
             events: store.events,
+            feed: store.feed,
             sessions: store.sessions,
             keys: store.keys,
             maintenance: store.maintenance,
