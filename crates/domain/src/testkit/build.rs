@@ -3,10 +3,11 @@
 use crate::{
     control::{Control, ControlRequest},
     error::InvalidValue,
+    event::{EventType, NewEvent},
     id::{ProjectId, TaskId, TaskIds, TaskNumber, TenantId, UserId},
     json::JsonObject,
     query::Page,
-    queue::{ClaimRequest, ClaimedTask, Conclusion, Lease, WorkerId},
+    queue::{ClaimRequest, ClaimedTask, Conclusion, Heartbeat, Lease, WorkerId},
     task::{
         Owner,
         outcome::Outcome,
@@ -143,6 +144,29 @@ pub fn fail(error: &str) -> Conclusion {
 /// The end of an attempt with an error, to be tried again after a while.
 pub fn retry_after(error: &str, delay: Duration) -> Conclusion {
     Conclusion::Fail { error: error.to_owned(), retry: Some(delay) }
+}
+
+/// A heartbeat that renews a lease for as long as its claim did, and tells
+/// nothing.
+pub const fn sign_of_life(lease: Lease) -> Heartbeat {
+    Heartbeat { lease, extend: None, progress: None, total: None, message: None }
+}
+
+/// A worker's event that is nothing but its name.
+pub fn event(name: &str) -> NewEvent {
+    NewEvent::new(event_type(name), None, None, None).expect("the event is valid")
+}
+
+/// A worker's own answer to the task's question.
+pub fn final_output(answer: &str) -> NewEvent {
+    let agent = Some(NewEvent::FINAL_OUTPUT.to_owned());
+    let event = NewEvent::new(EventType::LLM_OUTPUT, agent, Some(answer.to_owned()), None);
+    event.expect("the event is valid")
+}
+
+/// The name of an event.
+pub fn event_type(name: &str) -> EventType {
+    EventType::new(name.to_owned()).expect("the name is valid")
 }
 
 /// An hour from now, at the stores' precision.

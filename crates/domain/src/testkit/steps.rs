@@ -3,11 +3,15 @@
 use super::{Ports, build};
 use crate::{
     control::{Control, ControlRequest, Controlled},
-    event::TaskEvent,
+    event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyGrant, KeyOwner, KeySecret, NewApiKey, Principal, Scope},
     query::{TaskKey, TaskPage, TaskQuery, TaskScope},
-    queue::{ClaimRequest, ClaimedTask, Conclusion, Lease, Reaped, Report, Reported},
+    queue::{
+        ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
+        Reported,
+    },
+    session::Session,
     task::{
         Task,
         status::{FinalStatus, TaskStatus},
@@ -15,8 +19,10 @@ use crate::{
         work::{Kind, SessionLabel, TaskType},
     },
 };
+use futures_util::future::{Either, select};
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -91,6 +97,16 @@ impl Ports {
         self.sessions.find_session(user, label).await.expect("the session is looked up")
     }
 
+    /// A user's session with what its tasks add up to.
+    pub async fn conversation(&self, user: UserId, label: &SessionLabel) -> Option<Session> {
+        self.sessions.session(user, label).await.expect("the session is read")
+    }
+
+    /// Whether a user's session is deleted now.
+    pub async fn delete_session(&self, user: UserId, label: &SessionLabel) -> bool {
+        self.sessions.delete_session(user, label).await.expect("the delete is answered")
+    }
+
     /// What a worker gets.
     pub async fn claim(&self, request: ClaimRequest) -> Vec<ClaimedTask> {
         self.queue.claim(request).await.expect("the claim is answered")
@@ -116,6 +132,18 @@ impl Ports {
         self.claim_one().await
     }
 
+    /// The same, then paused.
+    pub async fn running_paused(&self) -> ClaimedTask {
+        let task = self.running().await;
+        assert!(self.pause(task.number).await.accepted, "a running task is paused");
+        task
+    }
+
+    /// The answer to a sign of life that is accepted.
+    pub async fn heartbeat(&self, heartbeat: Heartbeat) -> HeartbeatReply {
+        self.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted")
+    }
+
     /// The answer to one report.
     pub async fn finish(&self, lease: Lease, conclusion: Conclusion) -> Reported {
         let mut answers = self.finish_all(vec![Report { lease, conclusion }]).await;
@@ -131,6 +159,16 @@ impl Ports {
     /// What comes of a cancel.
     pub async fn cancel(&self, number: TaskNumber) -> Controlled {
         self.control(build::control(number, Control::Cancel)).await
+    }
+
+    /// What comes of a pause.
+    pub async fn pause(&self, number: TaskNumber) -> Controlled {
+        self.control(build::control(number, Control::Pause)).await
+    }
+
+    /// What comes of a resume.
+    pub async fn resume(&self, number: TaskNumber) -> Controlled {
+        self.control(build::control(number, Control::Resume)).await
     }
 
     /// What comes of a control of a task that exists.
@@ -152,7 +190,7 @@ impl Ports {
         while timed_out < count {
             assert!(Instant::now() < end, "{timed_out} of {count} deadlines were noticed");
             match self.maintenance.reap(1).await.expect("the reaper runs").timed_out {
-                0 => self.pause().await,
+                0 => self.pass_a_moment().await,
                 1 => timed_out += 1,
                 more => panic!("the reaper ended {more} tasks where it might end 1"),
             }
@@ -160,8 +198,21 @@ impl Ports {
         assert_eq!(self.reap().await.timed_out, 0, "no other deadline has passed");
     }
 
+    /// What a future comes to, which must be before patience ends.
+    pub async fn soon<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
+        let nothing = ClaimRequest {
+            kinds: vec![Kind::Research(TaskType::KeywordExpand)],
+            wait: PATIENCE,
+            ..build::claim(1)
+        };
+        match select(pin!(future), pin!(self.claim(nothing))).await {
+            Either::Left((value, _)) => value,
+            Either::Right(_) => panic!("{what} does not come"),
+        }
+    }
+
     /// Lets a moment pass: the length of a claim that nothing can answer.
-    async fn pause(&self) {
+    pub async fn pass_a_moment(&self) {
         let nothing = ClaimRequest {
             kinds: vec![Kind::Research(TaskType::KeywordExpand)],
             wait: Duration::from_millis(50),
@@ -173,6 +224,11 @@ impl Ports {
     /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
         self.events.events(number, 0, 1_000).await.expect("the log is read")
+    }
+
+    /// What a task's log tells, without when.
+    pub async fn story(&self, number: TaskNumber) -> Vec<NewEvent> {
+        self.log(number).await.iter().map(|event| event.event.clone()).collect()
     }
 
     /// The names of a task's events, after checking that they are numbered

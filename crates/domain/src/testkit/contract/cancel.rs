@@ -4,7 +4,10 @@ use crate::{
     control::{Control, ControlRequest, Controlled},
     error::ReportError,
     id::UserId,
-    task::status::{FinalStatus, TaskStatus},
+    task::{
+        ControlNote,
+        status::{FinalStatus, TaskStatus},
+    },
     testkit::{Ports, build},
 };
 use futures_util::future::{join, join_all};
@@ -46,8 +49,30 @@ pub async fn a_cancel_is_recorded_with_its_reason(ports: &Ports) {
     let request = ControlRequest { reason, ..build::control(task.number, Control::Cancel) };
     ports.control(request).await;
     let log = ports.log(task.number).await;
-    assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_CANCELLED"]);
-    assert_eq!(log[1].event.message(), Some("もう不要 \"x\""));
+    let types = ports.log_types(task.number).await;
+    assert_eq!(types[1..], ["WORKFLOW_CANCELLING", "WORKFLOW_CANCELLED", "STREAM_END"]);
+    assert_eq!(log[2].event.message(), Some("もう不要 \"x\""));
+}
+
+pub async fn a_cancel_keeps_who_when_and_why(ports: &Ports) {
+    let ada = ports.user("tenant", "ada").await.user;
+    for reason in [None, Some("もう不要".to_owned())] {
+        let number = ports.running().await.number;
+        let request = build::control(number, Control::Cancel);
+        ports.control(ControlRequest { by: ada, reason: reason.clone(), ..request }).await;
+        let task = ports.task(number).await;
+        let finished = task.finished().expect("the task has ended");
+        let note = ControlNote { at: finished.finished_at, by: ada, reason };
+        assert_eq!(finished.cancel, Some(note));
+        assert_eq!(ports.task(number).await, task, "read twice");
+    }
+}
+
+pub async fn only_a_cancelled_task_says_who_cancelled_it(ports: &Ports) {
+    for status in [FinalStatus::Completed, FinalStatus::Failed, FinalStatus::TimedOut] {
+        let task = ports.ended(status).await;
+        assert_eq!(task.finished().expect("the task has ended").cancel, None);
+    }
 }
 
 pub async fn what_has_ended_is_not_cancelled(ports: &Ports) {
@@ -88,7 +113,7 @@ pub async fn a_repeated_cancel_gets_the_first_answer(ports: &Ports) {
     assert_eq!(ports.control(other.clone()).await, refused);
     let again = ports.control(other).await;
     assert_eq!(again, Controlled { replayed: true, ..refused });
-    assert_eq!(ports.log(task.number).await.len(), 2);
+    assert_eq!(ports.log(task.number).await.len(), 4);
 }
 
 pub async fn of_concurrent_cancels_one_is_accepted(ports: &Ports) {
@@ -97,7 +122,7 @@ pub async fn of_concurrent_cancels_one_is_accepted(ports: &Ports) {
         let answers = join_all((0..8).map(|_| ports.cancel(task.number))).await;
         assert_eq!(answers.iter().filter(|answer| answer.accepted).count(), 1);
         assert!(answers.iter().all(|answer| answer.status == TaskStatus::Cancelled));
-        assert_eq!(ports.log(task.number).await.len(), 2);
+        assert_eq!(ports.log(task.number).await.len(), 4);
     }
 }
 
@@ -121,8 +146,8 @@ pub async fn of_a_cancel_and_a_claim_the_cancel_stands(ports: &Ports) {
         assert_eq!(cancelled, ACCEPTED);
         assert_eq!(ports.status(task.number).await, TaskStatus::Cancelled);
         let types = ports.log_types(task.number).await;
-        assert_eq!(types.len(), 2 + claimed.len());
-        assert_eq!(types.last().map(String::as_str), Some("WORKFLOW_CANCELLED"));
+        assert_eq!(types.len(), 4 + claimed.len());
+        assert_eq!(types.last().map(String::as_str), Some("STREAM_END"));
     }
 }
 
@@ -138,7 +163,7 @@ pub async fn a_cancel_is_never_overwritten(ports: &Ports) {
         ports.reap().await;
         assert_eq!(ports.task(running.number).await, cancelled);
         let types = ports.log_types(running.number).await;
-        assert_eq!(types, ["DATA_PROCESSING", "WORKFLOW_STARTED", "WORKFLOW_CANCELLED"]);
+        assert_eq!(types[2..], ["WORKFLOW_CANCELLING", "WORKFLOW_CANCELLED", "STREAM_END"]);
     }
 }
 
@@ -159,14 +184,14 @@ pub async fn of_a_cancel_and_a_completion_one_wins(ports: &Ports) {
         let task = ports.task(running.number).await;
         let types = ports.log_types(running.number).await;
         let stored = task.finished().expect("the task has ended");
-        assert_eq!(types.len(), 3);
+        assert_eq!(types.len(), 5);
         if cancelled.accepted {
             assert_eq!((task.status(), &stored.outcome.result), (TaskStatus::Cancelled, &None));
-            assert_eq!(types[2], "WORKFLOW_CANCELLED");
+            assert_eq!(types[3], "WORKFLOW_CANCELLED");
         } else {
             assert_eq!(task.status(), TaskStatus::Completed);
             assert_eq!(cancelled.status, TaskStatus::Completed);
-            assert_eq!(types[2], "WORKFLOW_COMPLETED");
+            assert_eq!(types[3], "WORKFLOW_COMPLETED");
         }
     }
 }

@@ -5,16 +5,14 @@ use crate::{
     event::{EventType, NewEvent},
     queue::{Heartbeat, Lease},
     task::{Attempt, status::FinalStatus},
-    testkit::{Ports, build},
+    testkit::{
+        Ports,
+        build::{self, event},
+    },
 };
 use chrono::SubsecRound;
 use futures_util::future::{join, join_all};
 use std::time::Duration;
-
-fn event(name: &str) -> NewEvent {
-    let name = EventType::new(name.to_owned()).expect("the name is valid");
-    NewEvent::new(name, None, None, None).expect("the event is valid")
-}
 
 async fn assert_lost(ports: &Ports, lease: Lease) {
     let answer = ports.queue.record(lease, vec![event("LATE")]).await;
@@ -72,7 +70,7 @@ pub async fn a_deadline_is_told(ports: &Ports) {
 
 pub async fn recorded_events_read_back_whole(ports: &Ports) {
     let task = ports.running().await;
-    let name = EventType::new("tool.call-1_X".to_owned()).expect("the name is valid");
+    let name = build::event_type("tool.call-1_X");
     let payload = build::object(super::submit::ODD_JSON);
     let rich = NewEvent::new(
         name,
@@ -149,22 +147,45 @@ pub async fn an_unknown_task_has_no_log(ports: &Ports) {
 
 pub async fn concurrent_writers_leave_no_gap(ports: &Ports) {
     let task = ports.running().await;
-    let lease = build::lease(&task);
-    let record = || async move {
-        let events = vec![event("A"), event("B"), event("C")];
-        ports.queue.record(lease, events).await.expect("the events are recorded")
-    };
-    let beat = |n: usize| async move {
-        let message = Some(n.to_string());
-        let heartbeat = Heartbeat { lease, extend: None, progress: None, total: None, message };
-        ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
-    };
-    let records = join_all((0..8).map(|_| record()));
-    let (last, _) = join(records, join_all((0..8).map(beat))).await;
+    let last = write_concurrently(ports, build::lease(&task)).await;
     let types = ports.log_types(task.number).await;
     assert_eq!(types.len(), 2 + 8 * 3 + 8);
     for seq in last {
         let end = usize::try_from(seq).expect("it is positive");
         assert_eq!(types[end - 3..end], ["A", "B", "C"], "one call's events stand together");
     }
+}
+
+pub async fn times_of_concurrent_writers_never_decrease(ports: &Ports) {
+    for _ in 0..5 {
+        let task = ports.running().await;
+        let controls = async {
+            for _ in 0..4 {
+                ports.pause(task.number).await;
+                ports.resume(task.number).await;
+            }
+        };
+        join(write_concurrently(ports, build::lease(&task)), controls).await;
+        ports.finish(build::lease(&task), build::complete("done")).await.expect("it ends");
+        let log = ports.log(task.number).await;
+        assert!(log.is_sorted_by_key(|event| event.at), "{log:?}");
+        let stored = ports.task(task.number).await;
+        assert!(log[0].at == stored.created_at && log[log.len() - 1].at <= stored.updated_at());
+    }
+}
+
+/// Lets eight records of three events and eight heartbeats with a message run
+/// at once; returns the numbers that the records were answered with.
+async fn write_concurrently(ports: &Ports, lease: Lease) -> Vec<i64> {
+    let record = || async move {
+        let events = vec![event("A"), event("B"), event("C")];
+        ports.queue.record(lease, events).await.expect("the events are recorded")
+    };
+    let beat = |n: usize| async move {
+        let message = Some(n.to_string());
+        let heartbeat = Heartbeat { message, ..build::sign_of_life(lease) };
+        ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
+    };
+    let records = join_all((0..8).map(|_| record()));
+    join(records, join_all((0..8).map(beat))).await.0
 }

@@ -160,12 +160,13 @@ async fn a_full_store(ports: &Ports) -> Vec<TaskScope> {
     for n in 0..24 {
         ports.submit(new(n)).await;
     }
-    for (n, task) in ports.claim(build::claim(18)).await.iter().enumerate() {
+    for (n, task) in ports.claim(build::claim(21)).await.iter().enumerate() {
         let lease = build::lease(task);
-        match n / 6 {
+        match n / 5 {
             0 => drop(ports.finish(lease, build::complete("{}")).await.expect("it ends")),
             1 => drop(ports.finish(lease, build::fail("broken")).await.expect("it ends")),
             2 => drop(ports.cancel(task.number).await),
+            3 => drop(ports.pause(task.number).await),
             _ => {}
         }
     }
@@ -211,6 +212,50 @@ pub async fn pages_cut_a_filtered_list(ports: &Ports) {
                 pieces.extend(page.tasks);
             }
             assert_eq!(pieces, whole.tasks, "{scope:?} {statuses:?}");
+        }
+    }
+}
+
+pub async fn totals_follow_a_pause(ports: &Ports) {
+    let ada = ports.user("tenant", "ada").await;
+    let chat = build::label("chat");
+    for kind in [Kind::Agent, Kind::Research(TaskType::Search)] {
+        let claim = ClaimRequest { kinds: vec![kind], ..build::lapsing_claim(1) };
+        let finish =
+            |lease, end| async move { ports.finish(lease, end).await.expect("it is taken") };
+        for end in ["complete", "cancel", "let go", "expire"] {
+            let task = ports.submit(match kind {
+                Kind::Agent => build::agent_task_in(ada.user, chat.clone()),
+                Kind::Research(_) => build::research_task(ada.tenant, build::project(1)),
+            });
+            let number = task.await.number;
+            let session = ports.session(ada.user, &chat).await.expect("the session exists");
+            let scopes = [
+                TaskScope::User(ada.user),
+                TaskScope::Session(session),
+                TaskScope::Tenant(ada.tenant),
+                projects(ada.tenant, &[1]),
+            ];
+            ports.pause(number).await;
+            ports.check_totals(&scopes).await;
+            ports.resume(number).await;
+            ports.check_totals(&scopes).await;
+            let claimed = ports.claim(claim.clone()).await;
+            ports.pause(number).await;
+            ports.check_totals(&scopes).await;
+            let lease = build::lease(&claimed[0]);
+            match end {
+                "complete" => drop(finish(lease, build::complete("{}")).await),
+                "cancel" => drop(ports.cancel(number).await),
+                "let go" => drop(finish(lease, build::retry_after("", Duration::ZERO)).await),
+                _ => drop(ports.reap().await),
+            }
+            ports.check_totals(&scopes).await;
+            // What still lives goes back to the queue, out of the next one's way.
+            ports.resume(number).await;
+            ports.check_totals(&scopes).await;
+            ports.cancel(number).await;
+            ports.check_totals(&scopes).await;
         }
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     control::{Control, ControlRequest},
     error::ReportError,
-    event::{EventType, NewEvent},
+    event::EventType,
     id::TaskNumber,
     key::Principal,
     query::TaskScope,
@@ -206,10 +206,8 @@ impl Checker {
 
     async fn record(&mut self, n: usize, which: Which, count: usize) {
         let attempt = self.attempt(n, which);
-        let name = EventType::new(EVENT.to_owned()).expect("the name is valid");
-        let event = NewEvent::new(name, None, None, None).expect("the event is valid");
         let lease = self.world.tasks[n].lease(attempt);
-        let answer = self.ports.queue.record(lease, vec![event; count]).await;
+        let answer = self.ports.queue.record(lease, vec![build::event(EVENT); count]).await;
         if self.world.tasks[n].record(attempt, count) {
             let last = answer.expect("the events are recorded");
             assert_eq!(usize::try_from(last), Ok(self.world.tasks[n].log.len()));

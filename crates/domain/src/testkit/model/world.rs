@@ -211,10 +211,11 @@ impl Entry {
             return Pulse::Lost;
         }
         self.lapsed = lapsing.unwrap_or(self.lapsing);
+        let before = self.progress;
         if let Some(steps) = progress {
             self.progress = (steps, 10);
         }
-        if tell {
+        if tell || self.progress != before {
             self.log.push(EventType::PROGRESS.as_str().to_owned());
         }
         Pulse::Renewed
