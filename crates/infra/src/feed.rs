@@ -135,7 +135,7 @@ struct Listener {
 impl LogNews for Listener {
     async fn past(&mut self, seq: i64) {
         // The sender stays as long as there is a listener.
-        drop(self.known.wait_for(|known| *known > seq).await);
+        drop(self.known.wait_for(|known| *known > seq || *known == ENDED).await);
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         }
         assert!(listener.past(5).now_or_never().is_none());
         feed.end(1);
-        assert!(listener.past(ENDED - 1).now_or_never().is_some());
+        assert!(listener.past(ENDED).now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -223,7 +223,15 @@ impl Ports {
 
     /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
-        self.events.events(number, 0, 1_000).await.expect("the log is read")
+        let mut log = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |event: &Arc<TaskEvent>| event.seq);
+            let more = self.events.events(number, after, 1_000).await.expect("the log is read");
+            if more.is_empty() {
+                return log;
+            }
+            log.extend(more);
+        }
     }
 
     /// What a task's log tells, without when.

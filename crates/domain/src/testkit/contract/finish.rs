@@ -45,7 +45,7 @@ pub(super) fn rich_outcome(result: &str) -> Outcome {
         error: None,
         model: Some("large-2026".to_owned()),
         provider: Some("a provider".to_owned()),
-        usage: Usage::new(tokens(45, 105, i64::MAX), usd(i64::MAX), models),
+        usage: Usage::new(tokens(45, 105, 1_000_000_000_000), usd(i64::MAX), models),
     }
 }
 
