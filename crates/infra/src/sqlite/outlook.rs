@@ -66,3 +66,26 @@ pub(super) fn look(
         rows.into_iter().map(|row| (row.number, row.last_seq)).collect();
     Ok(tasks.iter().map(|task| (*task, live.get(task).copied().unwrap_or(ENDED))).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::File;
+    use crate::{
+        feed::{ENDED, Outlook},
+        migrations,
+    };
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_file_that_was_away_is_seen_again() {
+        let directory = TempDir::new().unwrap();
+        let parent = directory.path().join("away");
+        let path = parent.join("tasks.db");
+        let mut file = File::new(path.clone());
+        assert!(file.look(&[7]).is_err());
+        std::fs::create_dir(&parent).unwrap();
+        assert!(file.look(&[7]).is_err(), "there are no tables yet");
+        migrations::apply(&format!("sqlite://{}", path.display()).parse().unwrap()).unwrap();
+        assert_eq!(file.look(&[7]).unwrap(), [(7, ENDED)]);
+    }
+}

@@ -18,9 +18,10 @@ use std::{
 };
 use taskgate_domain::{
     control::{Control, ControlRequest},
-    event::{EventType, NewEvent},
+    event::{EventType, NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, TenantId, UserId},
     key::{KeyGrant, KeyOwner, KeySecret, NewApiKey, Scope},
+    ports::{EventLog, Maintenance, TaskQueue, TaskRepository},
     query::{Page, TaskKey, TaskQuery, TaskScope, TurnQuery},
     queue::{Heartbeat, Lease, Report},
     session::SessionTitle,
@@ -220,4 +221,67 @@ fn no_statement_walks_or_sorts_a_table() {
             assert!(!bad, "{detail}: {text}");
         }
     }
+}
+
+/// The log of a task, from a store without a cache.
+async fn log(store: &SqliteStore, task: TaskNumber) -> Vec<Arc<TaskEvent>> {
+    store.events(task, 0, u16::MAX).await.unwrap()
+}
+
+#[tokio::test]
+async fn pieces_of_output_go_when_those_who_watched_have_read_them() {
+    let (directory, mut connection) = migrated();
+    let store = SqliteStore::new(&directory.path().join("tasks.db"), 1);
+    for _ in 0..3 {
+        store.submit(build::agent_task(UserId::DEFAULT)).await.unwrap();
+    }
+    let claimed = store.claim(build::claim(3)).await.unwrap();
+    // More than go at once.
+    let mut told = vec![NewEvent::new(EventType::LLM_PARTIAL, None, None, None).unwrap(); 2_500];
+    told.push(build::event("NOTED"));
+    for task in &claimed {
+        store.record(build::lease(task), told.clone()).await.unwrap();
+    }
+    let end = |task| Report { lease: build::lease(task), conclusion: build::complete("done") };
+    store.finish(claimed[1..].iter().map(end).collect()).await.unwrap();
+    sql("UPDATE finished_tasks SET finished_at = finished_at - 61000000 WHERE number = ?")
+        .bind::<BigInt, _>(claimed[2].number.get())
+        .execute(&mut connection)
+        .unwrap();
+    store.tidy().await.unwrap();
+    let pieces = log(&store, claimed[0].number).await.len() - 3;
+    assert_eq!(pieces, 2_500, "of a live task");
+    assert_eq!(log(&store, claimed[1].number).await.len(), 2_506, "of one just ended");
+    let kept: Vec<_> = log(&store, claimed[2].number).await.iter().map(|event| event.seq).collect();
+    assert_eq!(kept, [1, 2, 2_503, 2_504, 2_505, 2_506]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_turns_no_log_around() {
+    let (directory, mut connection) = migrated();
+    let store = SqliteStore::new(&directory.path().join("tasks.db"), 1);
+    let task = store.submit(build::agent_task(UserId::DEFAULT)).await.unwrap().task.number;
+    // What was written last was written in an hour.
+    sql("UPDATE live_tasks SET updated_at = updated_at + 3600000000")
+        .execute(&mut connection)
+        .unwrap();
+    sql("UPDATE task_events SET at = at + 3600000000").execute(&mut connection).unwrap();
+    let lease = build::lease(&store.claim(build::claim(1)).await.unwrap()[0]);
+    store.heartbeat(Heartbeat { progress: Some(1), ..build::sign_of_life(lease) }).await.unwrap();
+    store.record(lease, vec![build::event("NOTED")]).await.unwrap();
+    for control in [Control::Pause, Control::Resume] {
+        store.control(build::control(task, control)).await.unwrap();
+    }
+    let paused = store.find(TaskKey::Number(task)).await.unwrap().unwrap();
+    let busy = build::retry_after("busy", Duration::ZERO);
+    store.finish(vec![Report { lease, conclusion: busy }]).await.unwrap();
+    let lease = build::lease(&store.claim(build::claim(1)).await.unwrap()[0]);
+    let done = build::complete("done");
+    store.finish(vec![Report { lease, conclusion: done }]).await.unwrap();
+    let log = log(&store, task).await;
+    assert_eq!(log.len(), 12, "{log:?}");
+    assert!(log.is_sorted_by_key(|event| event.at), "{log:?}");
+    let ended = store.find(TaskKey::Number(task)).await.unwrap().unwrap();
+    assert_eq!(ended.updated_at(), log[0].at);
+    assert_eq!((paused.updated_at(), paused.started_at()), (log[0].at, Some(log[0].at)));
 }
