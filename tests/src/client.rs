@@ -27,8 +27,11 @@ impl ClientRun {
 /// Runs a client program (a path below `clients/`) with these arguments
 /// against the server, for at most a minute.
 pub async fn run_client(server: &Server, program: &str, args: &[&str]) -> ClientRun {
-    let child = command(server, program).args(args).output();
-    let output = tokio::time::timeout(Duration::from_secs(60), child)
+    finish(command(server, program).args(args), program).await
+}
+
+async fn finish(command: &mut Command, program: &str) -> ClientRun {
+    let output = tokio::time::timeout(Duration::from_secs(60), piped(command).output())
         .await
         .unwrap_or_else(|_| panic!("{program} did not end"))
         .unwrap_or_else(|error| panic!("{program} could not be started: {error}"));
@@ -37,6 +40,15 @@ pub async fn run_client(server: &Server, program: &str, args: &[&str]) -> Client
         stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Runs the SDK's own command, `shannon`, with these arguments against the
+/// server, for at most a minute.
+pub async fn run_shannon(server: &Server, args: &[&str]) -> ClientRun {
+    let python = PathBuf::from(needed("TASKGATE_TEST_PYTHON"));
+    let mut command = Command::new(python.with_file_name("shannon"));
+    command.env("SHANNON_BASE_URL", server.gateway().base()).env("SHANNON_API_KEY", DEV_KEY);
+    finish(command.args(args), "shannon").await
 }
 
 /// `clients/python/worker.py` as a process of its own, ended when dropped.
@@ -72,14 +84,20 @@ fn command(server: &Server, program: &str) -> Command {
         .env("TASKGATE_URL", server.gateway().base())
         .env("TASKGATE_RESEARCH_URL", server.research().base())
         .env("TASKGATE_WORKER_URL", server.worker().base())
-        .env("TASKGATE_API_KEY", DEV_KEY)
+        .env("TASKGATE_API_KEY", DEV_KEY);
+    piped(&mut command);
+    command
+}
+
+/// Without a terminal, all output kept, ended when dropped.
+fn piped(command: &mut Command) -> &mut Command {
+    command
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
+        .kill_on_drop(true)
 }
 
 fn needed(variable: &str) -> String {

@@ -78,6 +78,11 @@ impl Server {
         self.face(2, Some(DEV_KEY))
     }
 
+    /// Where the gateway listens, as `HOST:PORT`.
+    pub fn gateway_address(&self) -> String {
+        self.addresses[0].clone()
+    }
+
     fn face(&self, face: usize, key: Option<&str>) -> Api {
         Api::new(format!("http://{}", self.addresses[face]), key)
     }

@@ -15,5 +15,7 @@ mod replicas;
 mod research;
 mod samples_list;
 mod samples_status;
+mod sdk_cli;
+mod sdk_tasks;
 mod shutdown;
 mod worker_protocol;

@@ -146,9 +146,10 @@ pub fn retry_after(error: &str, delay: Duration) -> Conclusion {
     Conclusion::Fail { error: error.to_owned(), retry: Some(delay) }
 }
 
-/// A heartbeat that renews a claim's lease for as long, and tells nothing.
-pub const fn sign_of_life(task: &ClaimedTask) -> Heartbeat {
-    Heartbeat { lease: lease(task), extend: None, progress: None, total: None, message: None }
+/// A heartbeat that renews a lease for as long as its claim did, and tells
+/// nothing.
+pub const fn sign_of_life(lease: Lease) -> Heartbeat {
+    Heartbeat { lease, extend: None, progress: None, total: None, message: None }
 }
 
 /// A worker's event that is nothing but its name.

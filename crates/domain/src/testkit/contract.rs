@@ -6,10 +6,15 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod conversation;
 pub mod event;
+pub mod feed;
 pub mod finish;
+pub mod follow;
 pub mod heartbeat;
+pub mod history;
 pub mod key;
+pub mod key_change;
 pub mod list;
 pub mod maintenance;
 pub mod pause;
@@ -17,7 +22,10 @@ pub mod paused;
 pub mod reap;
 pub mod resume;
 pub mod session;
+pub mod session_change;
+pub mod story;
 pub mod submit;
+pub mod turn;
 
 /// Stamps one test for each behaviour, and the comparison with the model, into
 /// a module `contract` of an adapter's test file. The argument is an
@@ -60,6 +68,41 @@ macro_rules! contract_suite {
                     equal_labels_of_two_users_are_two_sessions
                     an_unknown_session_is_not_found
                     concurrent_first_tasks_share_one_session;
+                conversation:
+                    a_session_begins_as_its_first_task_says
+                    a_session_reads_the_same_by_either_id
+                    a_session_named_by_its_id_has_no_other_name
+                    a_session_whose_name_is_anothers_id_keeps_the_name
+                    later_tasks_leave_what_the_first_has_set
+                    a_question_that_cannot_be_seen_makes_no_title
+                    a_session_adds_up_every_kind_of_end
+                    what_has_not_ended_counts_as_a_task_alone
+                    sums_are_apart_by_session
+                    sums_stay_exact_while_writers_and_tidying_run
+                    the_latest_task_is_shown_as_it_is
+                    a_long_query_is_shown_in_part
+                    an_ended_latest_task_is_shown
+                    sessions_are_listed_with_the_newest_first
+                    an_offset_past_the_last_session_shows_nothing_but_their_number
+                    sessions_are_shown_to_their_user_alone
+                    research_belongs_to_no_session;
+                session_change:
+                    a_session_is_renamed_by_either_id
+                    a_new_title_outlives_later_tasks
+                    another_users_session_is_neither_renamed_nor_deleted
+                    an_unknown_session_is_neither_renamed_nor_deleted
+                    a_deleted_session_is_not_found
+                    a_session_is_deleted_again_without_change
+                    the_tasks_of_a_deleted_session_stay
+                    a_deleted_sessions_label_makes_a_new_session
+                    concurrent_tasks_after_a_delete_share_one_session
+                    a_repeated_submit_finds_its_task_though_the_session_is_deleted;
+                turn:
+                    turns_tell_what_was_asked_and_how_it_went
+                    turns_come_with_the_oldest_first
+                    turns_are_read_behind_a_task_and_in_parts
+                    turns_of_two_sessions_are_apart
+                    an_unknown_session_has_no_turns;
                 list:
                     an_empty_store_has_empty_lists
                     a_list_shows_the_newest_first
@@ -113,7 +156,52 @@ macro_rules! contract_suite {
                     a_log_is_read_from_a_place_and_up_to_a_limit
                     logs_of_two_tasks_are_apart
                     an_unknown_task_has_no_log
-                    concurrent_writers_leave_no_gap;
+                    concurrent_writers_leave_no_gap
+                    times_of_concurrent_writers_never_decrease;
+                story:
+                    a_submit_and_a_claim_are_told
+                    an_answer_is_told_with_its_price
+                    an_answer_without_text_or_price_is_told
+                    a_job_has_no_answer_to_tell
+                    a_failure_is_told_with_its_error
+                    a_failure_after_the_last_attempt_is_told
+                    a_last_lost_lease_is_told
+                    a_passed_deadline_is_told
+                    a_retry_is_told_with_its_reason
+                    a_lost_lease_is_told_with_a_reason
+                    a_cancel_tells_where_the_task_stood
+                    a_workers_own_answer_is_not_told_again
+                    an_answer_of_an_earlier_claim_does_not_count
+                    other_output_is_not_the_answer
+                    a_failure_is_told_beside_the_workers_own_answer;
+                history:
+                    a_history_has_all_but_pieces_of_output
+                    a_history_of_what_has_ended_stays
+                    histories_follow_the_numbers_of_their_tasks
+                    a_history_is_cut_without_overlap
+                    a_history_of_no_task_is_empty;
+                feed:
+                    a_claim_is_news
+                    recorded_events_are_news
+                    a_heartbeat_that_tells_something_is_news
+                    a_pause_and_a_resume_are_news
+                    a_return_to_the_queue_is_news
+                    every_end_is_news
+                    the_last_lost_lease_is_the_end
+                    news_are_told_as_long_as_there_is_more_to_read
+                    a_listener_hears_of_its_own_task_alone
+                    what_changes_nothing_is_no_news
+                    a_waiting_listener_is_woken_by_an_event
+                    a_waiting_listener_is_woken_by_the_end
+                    listeners_hear_the_same
+                    a_listener_that_leaves_disturbs_nobody
+                    to_stop_waiting_loses_no_news
+                    of_concurrent_writers_the_last_event_is_known
+                    a_task_that_is_not_there_has_no_news;
+                follow:
+                    followers_read_a_growing_log_to_its_end
+                    a_follower_of_a_queued_task_sees_it_cancelled
+                    a_follower_of_a_finished_task_reads_the_rest;
                 finish:
                     an_outcome_reads_back_whole
                     an_outcome_of_nothing_reads_back_as_nothing
@@ -226,9 +314,18 @@ macro_rules! contract_suite {
                     a_grant_without_names_is_the_default_users
                     a_grant_with_one_name_has_the_other_by_default
                     concurrent_grants_to_one_name_share_it;
+                key_change:
+                    a_user_that_exists_gets_another_key
+                    a_description_reads_back
+                    keys_are_listed_by_their_user
+                    a_key_takes_the_place_of_another
+                    what_does_not_work_is_not_replaced
+                    a_refused_replacement_leaves_no_trace
+                    of_concurrent_replacements_one_takes_the_place;
                 maintenance:
                     a_store_that_is_up_answers
                     tidying_changes_nothing_that_is_seen
+                    tidying_keeps_the_output_of_live_and_just_ended_tasks
                     totals_stay_exact_while_writers_and_tidying_run;
             }
 
@@ -262,13 +359,20 @@ macro_rules! stamp_behaviours {
 #[cfg(test)]
 mod tests {
     /// Each file of behaviours.
-    const FILES: [(&str, &str); 14] = [
+    const FILES: [(&str, &str); 22] = [
         ("submit", include_str!("contract/submit.rs")),
         ("session", include_str!("contract/session.rs")),
+        ("conversation", include_str!("contract/conversation.rs")),
+        ("session_change", include_str!("contract/session_change.rs")),
+        ("turn", include_str!("contract/turn.rs")),
         ("list", include_str!("contract/list.rs")),
         ("claim", include_str!("contract/claim.rs")),
         ("heartbeat", include_str!("contract/heartbeat.rs")),
         ("event", include_str!("contract/event.rs")),
+        ("story", include_str!("contract/story.rs")),
+        ("history", include_str!("contract/history.rs")),
+        ("feed", include_str!("contract/feed.rs")),
+        ("follow", include_str!("contract/follow.rs")),
         ("finish", include_str!("contract/finish.rs")),
         ("cancel", include_str!("contract/cancel.rs")),
         ("pause", include_str!("contract/pause.rs")),
@@ -276,6 +380,7 @@ mod tests {
         ("paused", include_str!("contract/paused.rs")),
         ("reap", include_str!("contract/reap.rs")),
         ("key", include_str!("contract/key.rs")),
+        ("key_change", include_str!("contract/key_change.rs")),
         ("maintenance", include_str!("contract/maintenance.rs")),
     ];
 

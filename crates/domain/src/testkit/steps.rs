@@ -11,6 +11,7 @@ use crate::{
         ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
         Reported,
     },
+    session::Session,
     task::{
         Task,
         status::{FinalStatus, TaskStatus},
@@ -18,8 +19,10 @@ use crate::{
         work::{Kind, SessionLabel, TaskType},
     },
 };
+use futures_util::future::{Either, select};
 use std::{
     collections::BTreeSet,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -92,6 +95,16 @@ impl Ports {
     /// A user's session.
     pub async fn session(&self, user: UserId, label: &SessionLabel) -> Option<SessionId> {
         self.sessions.find_session(user, label).await.expect("the session is looked up")
+    }
+
+    /// A user's session with what its tasks add up to.
+    pub async fn conversation(&self, user: UserId, label: &SessionLabel) -> Option<Session> {
+        self.sessions.session(user, label).await.expect("the session is read")
+    }
+
+    /// Whether a user's session is deleted now.
+    pub async fn delete_session(&self, user: UserId, label: &SessionLabel) -> bool {
+        self.sessions.delete_session(user, label).await.expect("the delete is answered")
     }
 
     /// What a worker gets.
@@ -185,6 +198,19 @@ impl Ports {
         assert_eq!(self.reap().await.timed_out, 0, "no other deadline has passed");
     }
 
+    /// What a future comes to, which must be before patience ends.
+    pub async fn soon<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
+        let nothing = ClaimRequest {
+            kinds: vec![Kind::Research(TaskType::KeywordExpand)],
+            wait: PATIENCE,
+            ..build::claim(1)
+        };
+        match select(pin!(future), pin!(self.claim(nothing))).await {
+            Either::Left((value, _)) => value,
+            Either::Right(_) => panic!("{what} does not come"),
+        }
+    }
+
     /// Lets a moment pass: the length of a claim that nothing can answer.
     pub async fn pass_a_moment(&self) {
         let nothing = ClaimRequest {
@@ -197,7 +223,15 @@ impl Ports {
 
     /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
-        self.events.events(number, 0, 1_000).await.expect("the log is read")
+        let mut log = Vec::new();
+        loop {
+            let after = log.last().map_or(0, |event: &Arc<TaskEvent>| event.seq);
+            let more = self.events.events(number, after, 1_000).await.expect("the log is read");
+            if more.is_empty() {
+                return log;
+            }
+            log.extend(more);
+        }
     }
 
     /// What a task's log tells, without when.

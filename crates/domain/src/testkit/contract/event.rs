@@ -147,22 +147,45 @@ pub async fn an_unknown_task_has_no_log(ports: &Ports) {
 
 pub async fn concurrent_writers_leave_no_gap(ports: &Ports) {
     let task = ports.running().await;
-    let lease = build::lease(&task);
-    let record = || async move {
-        let events = vec![event("A"), event("B"), event("C")];
-        ports.queue.record(lease, events).await.expect("the events are recorded")
-    };
-    let beat = |n: usize| async move {
-        let message = Some(n.to_string());
-        let heartbeat = Heartbeat { lease, extend: None, progress: None, total: None, message };
-        ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
-    };
-    let records = join_all((0..8).map(|_| record()));
-    let (last, _) = join(records, join_all((0..8).map(beat))).await;
+    let last = write_concurrently(ports, build::lease(&task)).await;
     let types = ports.log_types(task.number).await;
     assert_eq!(types.len(), 2 + 8 * 3 + 8);
     for seq in last {
         let end = usize::try_from(seq).expect("it is positive");
         assert_eq!(types[end - 3..end], ["A", "B", "C"], "one call's events stand together");
     }
+}
+
+pub async fn times_of_concurrent_writers_never_decrease(ports: &Ports) {
+    for _ in 0..5 {
+        let task = ports.running().await;
+        let controls = async {
+            for _ in 0..4 {
+                ports.pause(task.number).await;
+                ports.resume(task.number).await;
+            }
+        };
+        join(write_concurrently(ports, build::lease(&task)), controls).await;
+        ports.finish(build::lease(&task), build::complete("done")).await.expect("it ends");
+        let log = ports.log(task.number).await;
+        assert!(log.is_sorted_by_key(|event| event.at), "{log:?}");
+        let stored = ports.task(task.number).await;
+        assert!(log[0].at == stored.created_at && log[log.len() - 1].at <= stored.updated_at());
+    }
+}
+
+/// Lets eight records of three events and eight heartbeats with a message run
+/// at once; returns the numbers that the records were answered with.
+async fn write_concurrently(ports: &Ports, lease: Lease) -> Vec<i64> {
+    let record = || async move {
+        let events = vec![event("A"), event("B"), event("C")];
+        ports.queue.record(lease, events).await.expect("the events are recorded")
+    };
+    let beat = |n: usize| async move {
+        let message = Some(n.to_string());
+        let heartbeat = Heartbeat { message, ..build::sign_of_life(lease) };
+        ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted");
+    };
+    let records = join_all((0..8).map(|_| record()));
+    join(records, join_all((0..8).map(beat))).await.0
 }

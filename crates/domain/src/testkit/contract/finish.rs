@@ -27,7 +27,7 @@ fn usd(nanos: i64) -> Usd {
     Usd::from_nanos(nanos).expect("the amount is valid")
 }
 
-fn rich_outcome(result: &str) -> Outcome {
+pub(super) fn rich_outcome(result: &str) -> Outcome {
     let model = |model: &str, executions, nanos| ModelUsage {
         model: model.to_owned(),
         provider: "提供者".to_owned(),
@@ -45,7 +45,7 @@ fn rich_outcome(result: &str) -> Outcome {
         error: None,
         model: Some("large-2026".to_owned()),
         provider: Some("a provider".to_owned()),
-        usage: Usage::new(tokens(45, 105, i64::MAX), usd(i64::MAX), models),
+        usage: Usage::new(tokens(45, 105, 1_000_000_000_000), usd(i64::MAX), models),
     }
 }
 

@@ -4,20 +4,15 @@ use crate::{
     error::ReportError,
     event::NewEvent,
     id::UserId,
-    queue::{Heartbeat, HeartbeatReply, Lease},
+    queue::{Heartbeat, Lease},
     task::{Attempt, Progress, status::TaskStatus},
-    testkit::{Ports, build},
+    testkit::{
+        Ports,
+        build::{self, sign_of_life},
+    },
 };
 use chrono::TimeDelta;
 use std::time::Duration;
-
-const fn sign_of_life(lease: Lease) -> Heartbeat {
-    Heartbeat { lease, extend: None, progress: None, total: None, message: None }
-}
-
-async fn beat(ports: &Ports, heartbeat: Heartbeat) -> HeartbeatReply {
-    ports.queue.heartbeat(heartbeat).await.expect("the heartbeat is accepted")
-}
 
 async fn assert_lost(ports: &Ports, heartbeat: Heartbeat) {
     let answer = ports.queue.heartbeat(heartbeat).await;
@@ -27,19 +22,19 @@ async fn assert_lost(ports: &Ports, heartbeat: Heartbeat) {
 pub async fn a_heartbeat_renews_the_lease(ports: &Ports) {
     let task = ports.running().await;
     let extend = Some(Duration::from_secs(7_200));
-    let reply = beat(ports, Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
+    let reply = ports.heartbeat(Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
     assert!(reply.lease_expires_at >= task.lease_expires_at + TimeDelta::hours(1));
     assert!(!reply.cancel_requested && !reply.pause_requested);
     // A heartbeat may also shorten the lease.
     let extend = Some(Duration::ZERO);
-    let reply = beat(ports, Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
+    let reply = ports.heartbeat(Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
     assert!(reply.lease_expires_at < task.lease_expires_at);
     assert_eq!(ports.reap().await.expired, 1);
 }
 
 pub async fn a_heartbeat_renews_for_as_long_as_the_claim_did(ports: &Ports) {
     let task = ports.running().await;
-    let reply = beat(ports, sign_of_life(build::lease(&task))).await;
+    let reply = ports.heartbeat(sign_of_life(build::lease(&task))).await;
     assert!(reply.lease_expires_at >= task.lease_expires_at);
     assert!(reply.lease_expires_at < task.lease_expires_at + TimeDelta::minutes(30));
     assert_eq!(ports.reap().await.expired, 0);
@@ -49,7 +44,7 @@ pub async fn a_heartbeat_saves_a_lapsed_lease_that_nobody_took(ports: &Ports) {
     ports.submit_any().await;
     let task = ports.claim_lapsing().await;
     let extend = Some(Duration::from_secs(3_600));
-    beat(ports, Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
+    ports.heartbeat(Heartbeat { extend, ..sign_of_life(build::lease(&task)) }).await;
     assert_eq!(ports.reap().await.expired, 0);
     assert_eq!(ports.status(task.number).await, TaskStatus::Running);
 }
@@ -66,7 +61,7 @@ pub async fn a_heartbeat_stores_the_progress_that_it_tells(ports: &Ports) {
     ];
     for (progress, total, (current, whole)) in steps {
         let heartbeat = sign_of_life(build::lease(&task));
-        beat(ports, Heartbeat { progress, total, ..heartbeat }).await;
+        ports.heartbeat(Heartbeat { progress, total, ..heartbeat }).await;
         let stored = ports.task(task.number).await;
         assert_eq!(Ok(stored.progress()), Progress::new(current, whole));
         assert!(stored.started_at().is_some_and(|start| start <= stored.updated_at()));
@@ -76,7 +71,7 @@ pub async fn a_heartbeat_stores_the_progress_that_it_tells(ports: &Ports) {
 pub async fn a_heartbeat_with_a_message_is_an_event(ports: &Ports) {
     let task = ports.running().await;
     let heartbeat = sign_of_life(build::lease(&task));
-    beat(ports, Heartbeat { message: Some("半分 done".to_owned()), ..heartbeat }).await;
+    ports.heartbeat(Heartbeat { message: Some("半分 done".to_owned()), ..heartbeat }).await;
     let expected = NewEvent::progressed(Progress::default(), Some("半分 done"));
     assert_eq!(ports.story(task.number).await[2..], [expected]);
 }
@@ -86,7 +81,7 @@ pub async fn a_heartbeat_that_changes_a_number_is_an_event(ports: &Ports) {
     let heartbeat = sign_of_life(build::lease(&task));
     let steps = [(Some(1), None, (1, 0)), (None, Some(4), (1, 4)), (Some(2), Some(9), (2, 9))];
     for (progress, total, _) in steps {
-        beat(ports, Heartbeat { progress, total, ..heartbeat.clone() }).await;
+        ports.heartbeat(Heartbeat { progress, total, ..heartbeat.clone() }).await;
     }
     let told = |(_, _, (current, total))| {
         let progress = Progress::new(current, total).expect("it is not negative");
@@ -101,7 +96,7 @@ pub async fn a_heartbeat_that_tells_nothing_new_is_no_event(ports: &Ports) {
     let task = ports.claim_one().await;
     let heartbeat = sign_of_life(build::lease(&task));
     for (progress, total) in [(None, None), (Some(0), None), (None, Some(4)), (Some(0), Some(4))] {
-        beat(ports, Heartbeat { progress, total, ..heartbeat.clone() }).await;
+        ports.heartbeat(Heartbeat { progress, total, ..heartbeat.clone() }).await;
     }
     assert_eq!(ports.log_types(task.number).await, ["DATA_PROCESSING", "WORKFLOW_STARTED"]);
 }
@@ -148,7 +143,7 @@ pub async fn a_heartbeat_learns_of_a_cancel(ports: &Ports) {
         ..sign_of_life(build::lease(&task))
     };
     for _ in 0..2 {
-        let reply = beat(ports, heartbeat.clone()).await;
+        let reply = ports.heartbeat(heartbeat.clone()).await;
         assert!(reply.cancel_requested && !reply.pause_requested);
     }
     assert_eq!(ports.task(task.number).await, before, "what has ended does not change");

@@ -1,6 +1,7 @@
 //! Housekeeping beside the work.
 
 use crate::{
+    event::{EventType, NewEvent},
     id::{TenantId, UserId},
     query::TaskScope,
     testkit::{Ports, build},
@@ -26,6 +27,22 @@ pub async fn tidying_changes_nothing_that_is_seen(ports: &Ports) {
     assert_eq!(ports.log(task.number).await, log);
     let again = ports.submission(build::keyed(build::agent_task(UserId::DEFAULT), "k")).await;
     assert_eq!(again.task.number, task.number, "a young idempotency key is kept");
+}
+
+pub async fn tidying_keeps_the_output_of_live_and_just_ended_tasks(ports: &Ports) {
+    let (live, ended) = (ports.running().await, ports.running().await);
+    let piece = NewEvent::new(EventType::LLM_PARTIAL, None, Some("It ".to_owned()), None);
+    let pieces = vec![piece.expect("the event is valid"); 3];
+    for task in [&live, &ended] {
+        let recorded = ports.queue.record(build::lease(task), pieces.clone()).await;
+        recorded.expect("the pieces are recorded");
+    }
+    ports.finish(build::lease(&ended), build::complete("done")).await.expect("it ends");
+    for task in [live, ended] {
+        let log = ports.log(task.number).await;
+        ports.maintenance.tidy().await.expect("the store is tidied");
+        assert_eq!(ports.log(task.number).await, log);
+    }
 }
 
 pub async fn totals_stay_exact_while_writers_and_tidying_run(ports: &Ports) {

@@ -26,7 +26,7 @@ async fn assert_let_go(ports: &Ports, task: &ClaimedTask) {
     let TaskState::Live(live) = &before.state else { panic!("{before:?} is live") };
     assert_eq!((live.status, live.attempt), (LiveStatus::Paused, Some(task.attempt)));
     assert!(live.pause.is_some(), "it still is the same pause");
-    let answer = ports.queue.heartbeat(build::sign_of_life(task)).await;
+    let answer = ports.queue.heartbeat(build::sign_of_life(build::lease(task))).await;
     assert!(matches!(answer, Err(ReportError::LeaseLost)), "{answer:?}");
     let answer = ports.queue.record(build::lease(task), vec![build::event("LATE")]).await;
     assert!(matches!(answer, Err(ReportError::LeaseLost)), "{answer:?}");
@@ -39,7 +39,7 @@ async fn assert_let_go(ports: &Ports, task: &ClaimedTask) {
 pub async fn a_heartbeat_on_a_paused_task_asks_to_hold(ports: &Ports) {
     let task = ports.running_paused().await;
     for _ in 0..2 {
-        let reply = ports.heartbeat(build::sign_of_life(&task)).await;
+        let reply = ports.heartbeat(build::sign_of_life(build::lease(&task))).await;
         assert!(reply.pause_requested && !reply.cancel_requested);
         assert!(reply.lease_expires_at >= task.lease_expires_at);
     }
@@ -50,14 +50,16 @@ pub async fn a_paused_task_keeps_its_lease_by_heartbeats(ports: &Ports) {
     ports.submit_any().await;
     let task = ports.claim_lapsing().await;
     ports.pause(task.number).await;
-    ports.heartbeat(Heartbeat { extend: Some(AN_HOUR), ..build::sign_of_life(&task) }).await;
+    ports
+        .heartbeat(Heartbeat { extend: Some(AN_HOUR), ..build::sign_of_life(build::lease(&task)) })
+        .await;
     assert_eq!(ports.reap().await, Reaped::default());
     assert_eq!(ports.resume(task.number).await.status, TaskStatus::Running);
 }
 
 pub async fn a_paused_tasks_worker_may_tell_its_progress(ports: &Ports) {
     let task = ports.running_paused().await;
-    let heartbeat = build::sign_of_life(&task);
+    let heartbeat = build::sign_of_life(build::lease(&task));
     ports.heartbeat(Heartbeat { progress: Some(2), total: Some(5), ..heartbeat }).await;
     let last = ports.queue.record(build::lease(&task), vec![build::event("SAVED")]).await;
     assert_eq!(last.expect("the event is recorded"), 6);
@@ -206,7 +208,7 @@ pub async fn a_paused_task_is_cancelled(ports: &Ports) {
         let story = ports.story(number).await;
         assert_eq!(story[story.len() - 3..], told);
     }
-    let reply = ports.heartbeat(build::sign_of_life(&held)).await;
+    let reply = ports.heartbeat(build::sign_of_life(build::lease(&held))).await;
     assert!(reply.cancel_requested && !reply.pause_requested);
     assert_eq!(ports.reap().await, Reaped::default());
 }

@@ -32,7 +32,7 @@ pub async fn a_task_paused_in_a_workers_hands_runs_on(ports: &Ports) {
     let task = ports.running_paused().await;
     assert_eq!(ports.resume(task.number).await, accepted(TaskStatus::Running));
     assert!(ports.claim(build::claim(9)).await.is_empty(), "its worker has it");
-    let reply = ports.heartbeat(build::sign_of_life(&task)).await;
+    let reply = ports.heartbeat(build::sign_of_life(build::lease(&task))).await;
     assert!(!reply.cancel_requested && !reply.pause_requested);
     let status = ports.finish(build::lease(&task), build::complete("done")).await;
     assert_eq!(status.expect("its claim still counts"), TaskStatus::Completed);

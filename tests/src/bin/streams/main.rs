@@ -1,0 +1,79 @@
+//! Measures streams: what many of them cost, and how late they are.
+//!
+//! `scripts/bench-streams` runs this with a release build.
+
+mod cancel;
+mod crowd;
+mod idle;
+mod latency;
+
+use serde_json::json;
+use std::time::Duration;
+use taskgate_tests::{Claimed, DEV_KEY, EventStream, Server, Store, Worker};
+
+#[tokio::main]
+async fn main() {
+    rlimit::increase_nofile_limit(u64::MAX).expect("a limit on open files");
+    for store in [Store::sqlite, Store::postgres] {
+        let store = store();
+        let name = if store.url().starts_with("sqlite") { "SQLite" } else { "PostgreSQL" };
+        println!("== {name}");
+        let server = Server::start(&store, &["dev", "--log-level", "warn"]);
+        latency::measure("commit to the wire", &server, &server, 1).await;
+        latency::measure("commit to the wire, 100 clients", &server, &server, 100).await;
+        cancel::over_the_worker_face(&server).await;
+        cancel::in_process(&store).await;
+        crowd::run(&server).await;
+        if name == "PostgreSQL" {
+            let other = Server::start(&store, &["dev", "--log-level", "warn"]);
+            latency::measure("commit to the other server's wire", &server, &other, 1).await;
+        }
+        drop(server);
+        // A fresh process, so that what it grows by is due to the streams.
+        let server = Server::start(&store, &["dev", "--log-level", "warn"]);
+        idle::measure(&server).await;
+    }
+}
+
+/// Submits tasks, as fast as the gateway's limits let one key, and claims them.
+async fn running(server: &Server, count: usize) -> Vec<Claimed> {
+    let (gateway, worker) = (server.gateway(), Worker::of(server));
+    let mut tasks = Vec::new();
+    for n in 0..count {
+        let answer = loop {
+            let body = json!({"query": format!("question {n}")});
+            let answer = gateway.post("/api/v1/tasks", &body).await;
+            if answer.status != 429 {
+                break answer;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        answer.expect(200);
+        tasks.push(worker.claim_one("agent").await);
+    }
+    tasks
+}
+
+/// Follows a task of the gateway at this address from behind an event.
+async fn follow(gateway: &str, task: &str, last: Option<&str>) -> EventStream {
+    let mut headers = vec![("X-API-Key", DEV_KEY)];
+    headers.extend(last.map(|last| ("Last-Event-ID", last)));
+    let path = format!("/api/v1/stream/sse?workflow_id={task}");
+    loop {
+        match EventStream::open(gateway, &path, &headers).await {
+            Ok(stream) => return stream,
+            // A burst of connections may overflow the system's queue.
+            Err(answer) if !answer.starts_with("HTTP/") => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(answer) => panic!("no stream: {answer}"),
+        }
+    }
+}
+
+/// The value below which this part of the times lies, in milliseconds.
+fn percentile(times: &mut [Duration], percent: usize) -> f64 {
+    times.sort_unstable();
+    let at = (times.len() * percent / 100).min(times.len() - 1);
+    times[at].as_secs_f64() * 1_000.0
+}
