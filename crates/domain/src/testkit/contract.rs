@@ -187,6 +187,7 @@ macro_rules! contract_suite {
                     a_pause_and_a_resume_are_news
                     a_return_to_the_queue_is_news
                     every_end_is_news
+                    the_end_is_news_wherever_the_reader_is
                     the_last_lost_lease_is_the_end
                     news_are_told_as_long_as_there_is_more_to_read
                     a_listener_hears_of_its_own_task_alone

@@ -7,6 +7,7 @@
 
 mod call;
 mod checker;
+mod compare;
 mod world;
 
 use super::StoreFactory;

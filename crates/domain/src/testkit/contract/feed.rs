@@ -20,6 +20,9 @@ use std::time::Duration;
 
 type News = Box<dyn LogNews>;
 
+/// A number that no log here comes to: only the end is past it.
+const FAR: i64 = 1_000_000;
+
 /// Whether an event above this number, or the end, is known already.
 fn known(news: &mut News, seq: i64) -> bool {
     news.past(seq).now_or_never().is_some()
@@ -105,9 +108,19 @@ pub async fn every_end_is_news(ports: &Ports) {
             FinalStatus::Cancelled => drop(ports.cancel(number).await),
             FinalStatus::TimedOut => ports.reap_deadlines(1).await,
         }
-        for seq in [0, 100, i64::MAX] {
+        for seq in [0, FAR] {
             assert!(known(&mut news, seq), "the end is known, {end:?}");
         }
+    }
+}
+
+pub async fn the_end_is_news_wherever_the_reader_is(ports: &Ports) {
+    let task = ports.running().await;
+    let mut news = ports.feed.listen(task.number);
+    assert!(!known(&mut news, i64::MAX));
+    ports.finish(build::lease(&task), build::complete("done")).await.expect("it ends");
+    for seq in [-1, 0, 4, 5, 6, i64::MAX - 1, i64::MAX] {
+        assert!(known(&mut news, seq), "past {seq}");
     }
 }
 
@@ -117,7 +130,7 @@ pub async fn the_last_lost_lease_is_the_end(ports: &Ports) {
     let mut news = ports.feed.listen(task.number);
     ports.claim_lapsing().await;
     ports.reap().await;
-    assert!(known(&mut news, i64::MAX));
+    assert!(known(&mut news, FAR));
 }
 
 pub async fn news_are_told_as_long_as_there_is_more_to_read(ports: &Ports) {
@@ -179,7 +192,7 @@ pub async fn a_waiting_listener_is_woken_by_the_end(ports: &Ports) {
                 Some(_) => drop(ports.cancel(task.number).await),
             }
         };
-        join(ports.soon("the end", news.past(i64::MAX)), end).await;
+        join(ports.soon("the end", news.past(FAR)), end).await;
     }
 }
 

@@ -1,6 +1,9 @@
 //! The calls that sequences are made of.
 
-use crate::task::work::{Kind, TaskType};
+use crate::{
+    control::Control,
+    task::work::{Kind, TaskType},
+};
 use proptest::{option, prelude::*, sample::Index};
 
 /// One call, its task chosen among those that were submitted by then.
@@ -29,11 +32,13 @@ pub(super) enum Call {
     Record {
         task: Index,
         attempt: Which,
+        what: Told,
         events: usize,
     },
     Finish(Vec<(Index, Which, End)>),
-    Cancel {
+    Control {
         task: Index,
+        control: Control,
         key: Option<u8>,
     },
     Reap,
@@ -54,6 +59,16 @@ pub(super) enum Which {
     Earlier,
     Latest,
     Later,
+}
+
+/// What a worker records.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    Note,
+    /// A piece of output.
+    Piece,
+    /// Its own answer to the question.
+    Answer,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -93,20 +108,18 @@ pub(super) fn any() -> impl Strategy<Value = Call> {
             progress,
             tell,
         });
-    let record = (task(), which(), 1..=3_usize).prop_map(|(task, attempt, events)| Call::Record {
-        task,
-        attempt,
-        events,
-    });
+    let record = (task(), which(), told(), 1..=3_usize)
+        .prop_map(|(task, attempt, what, events)| Call::Record { task, attempt, what, events });
     let finish = proptest::collection::vec((task(), which(), end()), 1..=3).prop_map(Call::Finish);
-    let cancel = (task(), option::of(0..2_u8)).prop_map(|(task, key)| Call::Cancel { task, key });
+    let control = (task(), control(), option::of(0..2_u8))
+        .prop_map(|(task, control, key)| Call::Control { task, control, key });
     prop_oneof![
         6 => submit,
         6 => claim,
         2 => heartbeat,
-        1 => record,
+        2 => record,
         6 => finish,
-        1 => cancel,
+        5 => control,
         2 => Just(Call::Reap),
         1 => Just(Call::Tidy),
     ]
@@ -130,6 +143,18 @@ fn kinds() -> impl Strategy<Value = Vec<Kind>> {
 
 fn which() -> impl Strategy<Value = Which> {
     prop_oneof![1 => Just(Which::Earlier), 8 => Just(Which::Latest), 1 => Just(Which::Later)]
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    prop_oneof![Just(Told::Note), Just(Told::Piece), Just(Told::Answer)]
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    prop_oneof![
+        1 => Just(Control::Cancel),
+        2 => Just(Control::Pause),
+        2 => Just(Control::Resume),
+    ]
 }
 
 fn end() -> impl Strategy<Value = End> {

@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) max_attempts: i64,
     pub(super) unique: Option<u8>,
     pub(super) status: TaskStatus,
+    /// Whether a worker has it.
+    pub(super) held: bool,
     /// Whether nothing but a worker is missing while it is queued.
     pub(super) due: bool,
     /// The latest claim, 0 if there was none.
@@ -47,8 +49,10 @@ pub(super) struct Entry {
     pub(super) settled: bool,
     /// Whether a worker held the task when it was cancelled.
     pub(super) taken_from_worker: bool,
-    /// The answers to idempotent cancels.
-    pub(super) cancels: BTreeMap<u8, bool>,
+    /// The claim whose worker has recorded an answer of its own, if any.
+    pub(super) answered: Option<i64>,
+    /// Whether idempotent controls that are remembered were accepted.
+    pub(super) controls: BTreeMap<(String, u8), bool>,
 }
 
 /// A report that was accepted.
@@ -98,6 +102,8 @@ pub(super) enum Answer {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Pulse {
     Renewed,
+    /// As above, and the task is paused.
+    Paused,
     Cancelled,
     Lost,
     /// The claim is the latest, but was lost before the task was cancelled.
@@ -132,7 +138,7 @@ impl World {
 
     /// Takes back lapsed leases, and says of which tasks.
     pub(super) fn reap(&mut self) -> Vec<usize> {
-        let lapsed = |task: &Entry| task.status == TaskStatus::Running && task.lapsed;
+        let lapsed = |task: &Entry| task.held && task.lapsed;
         let lapsed: Vec<usize> =
             (0..self.tasks.len()).filter(|n| lapsed(&self.tasks[*n])).collect();
         for n in &lapsed {
@@ -144,26 +150,49 @@ impl World {
 
 impl Entry {
     fn become_through(&mut self, transition: Transition) {
-        assert!(self.status.can_become(transition.target()), "the model itself is wrong");
-        let events = match transition {
+        let from = self.live_status().filter(|from| transition.sources().contains(from));
+        let from = from.expect("the model moves as the lifecycle lets it");
+        let told = |control| NewEvent::controlled(control, from, None);
+        let mut events = match transition {
             Transition::Claim => vec![NewEvent::CLAIMED],
-            Transition::Release => vec![NewEvent::released("")],
-            Transition::Cancel => NewEvent::controlled(Control::Cancel, LiveStatus::Queued, None),
-            _ => NewEvent::ended(transition, self.kind, &Outcome::default()),
+            Transition::Release | Transition::Park => vec![NewEvent::released("")],
+            Transition::Pause => told(Control::Pause),
+            Transition::Resume | Transition::Requeue => told(Control::Resume),
+            Transition::Cancel => told(Control::Cancel),
+            Transition::Complete | Transition::Fail | Transition::TimeOut => {
+                NewEvent::ended(transition, self.kind, &Outcome::default())
+            }
         };
+        if self.answered == Some(self.attempt) {
+            events.retain(|event| !event.is_final_output());
+        }
         self.log.extend(events.iter().map(|event| event.event_type().as_str().to_owned()));
         self.status = transition.target();
+        self.held = match transition {
+            Transition::Claim => true,
+            Transition::Pause | Transition::Resume => self.held,
+            _ => false,
+        };
         self.settled = false;
+    }
+
+    fn live_status(&self) -> Option<LiveStatus> {
+        let all = [LiveStatus::Queued, LiveStatus::Running, LiveStatus::Paused];
+        all.into_iter().find(|status| TaskStatus::from(*status) == self.status)
     }
 
     fn release(&mut self, due: bool) {
         self.due = due;
         let used_up = self.attempt >= self.max_attempts;
-        self.become_through(if used_up { Transition::Fail } else { Transition::Release });
+        self.become_through(match self.status {
+            _ if used_up => Transition::Fail,
+            TaskStatus::Paused => Transition::Park,
+            _ => Transition::Release,
+        });
     }
 
     fn holds(&self, attempt: i64) -> bool {
-        self.status == TaskStatus::Running && attempt == self.attempt
+        self.held && attempt == self.attempt
     }
 
     pub(super) fn lease(&self, attempt: i64) -> Lease {
@@ -218,30 +247,47 @@ impl Entry {
         if tell || self.progress != before {
             self.log.push(EventType::PROGRESS.as_str().to_owned());
         }
-        Pulse::Renewed
+        if self.status == TaskStatus::Paused { Pulse::Paused } else { Pulse::Renewed }
     }
 
     /// Records events; false when the lease is lost.
-    pub(super) fn record(&mut self, attempt: i64, events: usize) -> bool {
-        if self.holds(attempt) {
-            self.log.extend((0..events).map(|_| super::checker::EVENT.to_owned()));
+    pub(super) fn record(&mut self, attempt: i64, event: &NewEvent, times: usize) -> bool {
+        if !self.holds(attempt) {
+            return false;
         }
-        self.holds(attempt)
+        let name = event.event_type().as_str();
+        self.log.extend((0..times).map(|_| name.to_owned()));
+        if event.is_final_output() {
+            self.answered = Some(attempt);
+        }
+        true
     }
 
-    /// Cancels, and says whether it is accepted and whether it was answered
-    /// before.
-    pub(super) fn cancel(&mut self, key: Option<u8>) -> (bool, bool) {
-        if let Some(accepted) = key.and_then(|key| self.cancels.get(&key)) {
+    /// What is kept of the log.
+    pub(super) fn history(&self) -> Vec<String> {
+        let kept = |name: &&String| *name != EventType::LLM_PARTIAL.as_str();
+        self.log.iter().filter(kept).cloned().collect()
+    }
+
+    /// Does what an owner wishes, and says whether it is accepted and whether
+    /// it was answered before.
+    pub(super) fn control(&mut self, control: Control, key: Option<u8>) -> (bool, bool) {
+        let key = key.map(|key| (format!("{control:?}"), key));
+        if let Some(accepted) = key.as_ref().and_then(|key| self.controls.get(key)) {
             return (*accepted, true);
         }
-        let accepted = !self.status.is_final();
-        if accepted {
-            self.taken_from_worker = self.status == TaskStatus::Running;
-            self.become_through(Transition::Cancel);
+        let transition = self.live_status().and_then(|from| control.transition(from, self.held));
+        if let Some(transition) = transition {
+            if transition == Transition::Cancel {
+                self.taken_from_worker = self.held;
+            }
+            self.become_through(transition);
         }
-        if let Some(key) = key {
-            self.cancels.insert(key, accepted);
+        let accepted = transition.is_some();
+        if let Some(key) = key
+            && (accepted || control == Control::Cancel)
+        {
+            self.controls.insert(key, accepted);
         }
         (accepted, false)
     }
