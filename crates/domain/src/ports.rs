@@ -144,6 +144,9 @@ pub trait Maintenance: Send + Sync {
 pub trait EventLog: Send + Sync {
     /// Reads a task's events with a number above `after`, in order, at most
     /// `limit` of them. They are shared, because many may follow one task.
+    ///
+    /// There may be more behind the last, but if there is any, one is returned:
+    /// whoever reads on until nothing comes has read all.
     async fn events(
         &self,
         task: TaskNumber,

@@ -40,6 +40,9 @@ pub(crate) trait Outlook: Send + 'static {
     /// that carries none.
     const HINTS: Option<Duration>;
 
+    /// Learns whether anybody in this process listens from now on.
+    fn attend(&mut self, _attentive: bool) {}
+
     /// Tells other processes how far logs go now, and returns what they have
     /// told. Does not wait for anything new.
     fn exchange(&mut self, told: &[(i64, Known)]) -> Result<Vec<(i64, Known)>, DbError>;
@@ -135,7 +138,7 @@ struct Listener {
 impl LogNews for Listener {
     async fn past(&mut self, seq: i64) {
         // The sender stays as long as there is a listener.
-        drop(self.known.wait_for(|known| *known > seq).await);
+        drop(self.known.wait_for(|known| *known > seq || *known == ENDED).await);
     }
 }
 
@@ -154,6 +157,7 @@ fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
     let mut looked = Instant::now();
     while let Some(shared) = shared.upgrade() {
         let (told, listening) = work(&shared, O::HINTS.unwrap_or(LOOK));
+        outlook.attend(listening);
         let mut failed = false;
         if O::HINTS.is_some() && (listening || !told.is_empty()) {
             match outlook.exchange(&told) {
@@ -168,6 +172,9 @@ fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
         if failed {
             // The store is down, which others log: whoever asks it is told.
             thread::sleep(LOOK);
+        } else if !told.is_empty() {
+            // What comes meanwhile is told together.
+            thread::sleep(O::HINTS.unwrap_or_default());
         }
     }
 }
@@ -226,7 +233,8 @@ mod tests {
         const HINTS: Option<Duration> = Some(Duration::from_millis(1));
 
         fn exchange(&mut self, told: &[(i64, Known)]) -> Result<Vec<(i64, Known)>, DbError> {
-            told.iter().for_each(|news| drop(self.told.get_mut().unwrap().send(*news)));
+            let wire = self.told.get_mut().unwrap();
+            told.iter().for_each(|news| wire.send(*news).unwrap_or_default());
             Ok(self.hints.get_mut().unwrap().try_iter().collect())
         }
 
@@ -265,7 +273,7 @@ mod tests {
         }
         assert!(listener.past(5).now_or_never().is_none());
         feed.end(1);
-        assert!(listener.past(ENDED - 1).now_or_never().is_some());
+        assert!(listener.past(ENDED).now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -5,24 +5,34 @@
 //! by itself, once it is known that somebody still waits for it. All times are those
 //! of the database's clock.
 
-mod cancel;
 mod change;
 mod claim;
 mod connection;
+mod control;
+mod events;
 mod keys;
 mod list;
 mod maintenance;
+mod outlook;
 mod read;
 mod report;
 mod row;
+mod sessions;
 mod submit;
 
 pub(crate) use connection::open;
 
-use crate::{cache::Summaries, pool::Pool, statement::sql, wake::Wake};
+use crate::{
+    cache::Summaries,
+    feed::{Feed, Known},
+    pool::Pool,
+    statement::sql,
+    wake::Wake,
+};
 use async_trait::async_trait;
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
-use read::SessionColumns;
+use outlook::PostgresOutlook;
+use sessions::LabelColumns;
 use std::{
     sync::{
         Arc,
@@ -31,20 +41,22 @@ use std::{
     time::Duration,
 };
 use taskgate_domain::{
+    control::{ControlRequest, Controlled},
     error::{ReportError, StoreError},
     event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyHash, NewApiKey},
     ports::{
-        ApiKeyRepository, EventLog, Maintenance, SessionRepository, TaskQueue, TaskRepository,
+        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, SessionRepository, TaskQueue,
+        TaskRepository,
     },
-    query::{TaskKey, TaskPage, TaskQuery},
+    query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        CancelRequest, Cancellation, ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease,
-        Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
     },
+    session::{Session, SessionPage, SessionTitle},
     task::{
-        Task,
+        Task, Turn,
         status::TaskStatus,
         submit::{NewTask, Submission, SubmissionKind},
         work::SessionLabel,
@@ -59,18 +71,24 @@ pub(crate) struct PostgresStore {
     pool: Pool<PgConnection>,
     probe: Pool<PgConnection>,
     wake: Wake,
+    feed: Arc<Feed>,
     summaries: Summaries,
 }
 
+/// How far logs go after what was done.
+type News = Vec<(i64, Known)>;
+
 impl PostgresStore {
     /// The store at `url`, not connected to yet, with at most `pool_size`
-    /// connections and one more for probes.
+    /// connections, one more for probes, and one for news.
     pub(crate) fn new(url: &str, pool_size: u32) -> Self {
+        let outlook = PostgresOutlook::new(url.to_owned());
         let (url, probed) = (url.to_owned(), url.to_owned());
         Self {
             pool: Pool::new(pool_size, move || connection::connect(&url)),
             probe: Pool::with_deadline(1, PROBE_DEADLINE, move || connection::connect(&probed)),
             wake: Wake::default(),
+            feed: Arc::new(Feed::new(outlook)),
             summaries: Summaries::default(),
         }
     }
@@ -81,6 +99,34 @@ impl PostgresStore {
     ) -> Result<T, StoreError> {
         self.pool.run(work).await
     }
+
+    /// As [`run`](Self::run), for work on the session of a label.
+    async fn run_about<T: Send + 'static>(
+        &self,
+        label: &SessionLabel,
+        work: impl FnOnce(&mut PgConnection, &LabelColumns<'_>) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let label = label.clone();
+        self.run(move |connection| work(connection, &LabelColumns::from(&label))).await
+    }
+
+    /// As [`run`](Self::run), for work that writes events: once it is done, those
+    /// who listen learn of it, though its caller may have gone.
+    async fn run_and_tell<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut PgConnection, &mut News) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let feed = self.feed.clone();
+        self.pool.run(move |connection| tell(&feed, |news| work(connection, news))).await
+    }
+}
+
+/// Does some work and tells its news.
+fn tell<T>(feed: &Feed, work: impl FnOnce(&mut News) -> QueryResult<T>) -> QueryResult<T> {
+    let mut news = News::new();
+    let answer = work(&mut news)?;
+    news.into_iter().for_each(|(task, known)| feed.signal(task, known));
+    Ok(answer)
 }
 
 #[async_trait]
@@ -118,8 +164,16 @@ impl TaskRepository for PostgresStore {
         self.run(move |c| list::list(c, &summaries, &query)).await
     }
 
-    async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError> {
-        self.run(move |c| cancel::cancel(c, &request)).await
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.run(move |c| sessions::turns(c, query)).await
+    }
+
+    async fn control(&self, request: ControlRequest) -> Result<Option<Controlled>, StoreError> {
+        let answer = self.run_and_tell(move |c, news| control::control(c, &request, news)).await?;
+        if answer.is_some_and(|a| a.accepted && a.status == TaskStatus::Queued) {
+            self.wake.signal_all();
+        }
+        Ok(answer)
     }
 }
 
@@ -129,22 +183,24 @@ impl TaskQueue for PostgresStore {
         let request = Arc::new(request);
         self.wake
             .poll(&request.kinds, request.wait, || {
-                let request = request.clone();
-                self.pool.run_for(move |c, caller| claim::claim(c, &request, caller))
+                let (request, feed) = (request.clone(), self.feed.clone());
+                self.pool.run_for(move |connection, caller| {
+                    tell(&feed, |news| claim::claim(connection, &request, caller, news))
+                })
             })
             .await
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ReportError> {
-        self.run(move |c| report::heartbeat(c, &heartbeat)).await?
+        self.run_and_tell(move |c, news| report::heartbeat(c, &heartbeat, news)).await?
     }
 
     async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError> {
-        self.run(move |c| report::record(c, lease, &events)).await?
+        self.run_and_tell(move |c, news| report::record(c, lease, &events, news)).await?
     }
 
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
-        let answers = self.run(move |c| report::finish(c, &reports)).await?;
+        let answers = self.run_and_tell(move |c, news| report::finish(c, &reports, news)).await?;
         if answers.iter().any(|answer| matches!(answer, Ok(TaskStatus::Queued))) {
             self.wake.signal_all();
         }
@@ -159,8 +215,23 @@ impl EventLog for PostgresStore {
         task: TaskNumber,
         after: i64,
         limit: u16,
-    ) -> Result<Vec<TaskEvent>, StoreError> {
-        self.run(move |c| read::events(c, task, after, limit)).await
+    ) -> Result<Vec<Arc<TaskEvent>>, StoreError> {
+        self.run(move |c| events::events(c, task, after, limit)).await
+    }
+
+    async fn history(
+        &self,
+        tasks: Vec<TaskNumber>,
+        offset: i64,
+        limit: u16,
+    ) -> Result<Vec<(TaskNumber, TaskEvent)>, StoreError> {
+        self.run(move |c| events::history(c, &tasks, offset, limit)).await
+    }
+}
+
+impl EventFeed for PostgresStore {
+    fn listen(&self, task: TaskNumber) -> Box<dyn LogNews> {
+        self.feed.listen(task)
     }
 }
 
@@ -171,10 +242,34 @@ impl SessionRepository for PostgresStore {
         user: UserId,
         label: &SessionLabel,
     ) -> Result<Option<SessionId>, StoreError> {
-        let label = label.clone();
-        let find =
-            move |c: &mut PgConnection| read::find_session(c, user, &SessionColumns::from(&label));
-        Ok(self.run(find).await?.map(SessionId))
+        let found = self.run_about(label, move |c, label| sessions::find(c, user, label)).await?;
+        Ok(found.map(SessionId))
+    }
+
+    async fn session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+    ) -> Result<Option<Session>, StoreError> {
+        self.run_about(label, move |c, label| sessions::session(c, user, label)).await
+    }
+
+    async fn list_sessions(&self, user: UserId, page: Page) -> Result<SessionPage, StoreError> {
+        self.run(move |c| sessions::list(c, user, page)).await
+    }
+
+    async fn rename_session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+        title: &SessionTitle,
+    ) -> Result<bool, StoreError> {
+        let title = title.clone();
+        self.run_about(label, move |c, label| sessions::rename(c, user, label, &title)).await
+    }
+
+    async fn delete_session(&self, user: UserId, label: &SessionLabel) -> Result<bool, StoreError> {
+        self.run_about(label, move |c, label| sessions::delete(c, user, label)).await
     }
 }
 
@@ -184,12 +279,16 @@ impl ApiKeyRepository for PostgresStore {
         self.run(move |c| keys::create(c, &key)).await
     }
 
+    async fn replace_key(&self, old: KeyId, new: NewApiKey) -> Result<Option<ApiKey>, StoreError> {
+        self.run(move |c| keys::replace(c, old, &new)).await
+    }
+
     async fn find_key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
         self.run(move |c| keys::find(c, hash)).await
     }
 
-    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.run(keys::list).await
+    async fn list_keys(&self, user: Option<UserId>) -> Result<Vec<ApiKey>, StoreError> {
+        self.run(move |c| keys::list(c, user)).await
     }
 
     async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
@@ -200,7 +299,7 @@ impl ApiKeyRepository for PostgresStore {
 #[async_trait]
 impl Maintenance for PostgresStore {
     async fn reap(&self, max: u16) -> Result<Reaped, StoreError> {
-        let reaped = self.run(move |c| maintenance::reap(c, max)).await?;
+        let reaped = self.run_and_tell(move |c, news| maintenance::reap(c, max, news)).await?;
         if reaped.expired > 0 {
             self.wake.signal_all();
         }

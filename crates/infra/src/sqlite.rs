@@ -3,26 +3,30 @@
 //! SQLite has one writer at a time, so one connection does all the writing, in
 //! transactions that take the lock at once, and the others read beside it.
 
-mod cancel;
 mod claim;
 mod columns;
+mod control;
 mod events;
 mod find;
 mod idempotency;
 mod keys;
 mod list;
 mod moves;
+mod outlook;
 mod reap;
 mod report;
 mod sessions;
+mod state;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod writer;
 
 use crate::{
     encode::status_code,
     error::DbError,
+    feed::Feed,
     pool::{Pool, establish},
     statement::sql,
     wake::Wake,
@@ -31,34 +35,38 @@ use async_trait::async_trait;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection, connection::SimpleConnection};
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 use taskgate_domain::{
+    control::{Control, ControlRequest, Controlled},
     error::{ReportError, StoreError},
     event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyHash, NewApiKey},
     ports::{
-        ApiKeyRepository, EventLog, Maintenance, SessionRepository, TaskQueue, TaskRepository,
+        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, SessionRepository, TaskQueue,
+        TaskRepository,
     },
-    query::{TaskKey, TaskPage, TaskQuery},
+    query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        CancelRequest, Cancellation, ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease,
-        Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
     },
+    session::{Session, SessionPage, SessionTitle},
     task::{
-        Task,
-        status::{LiveStatus, TaskStatus, Transition},
+        Task, Turn,
+        status::TaskStatus,
         submit::{NewTask, Submission, SubmissionKind},
         work::SessionLabel,
     },
 };
+
+use columns::At;
+use events::News;
 use writer::Writer;
 
 const QUEUED: i16 = status_code(TaskStatus::Queued);
-const RUNNING: i16 = status_code(TaskStatus::Running);
-/// Where a task is while a worker holds it.
-const RUNNING_OR_PAUSED: &[LiveStatus] = Transition::Complete.sources();
+const PAUSED: i16 = status_code(TaskStatus::Paused);
 
 /// The order matters: the first lets the others wait for another process. With
 /// a write-ahead log readers and the writer do not block each other, and FULL
@@ -90,6 +98,7 @@ pub(crate) struct SqliteStore {
     readers: Pool<SqliteConnection>,
     probe: Pool<SqliteConnection>,
     wake: Wake,
+    feed: Feed,
 }
 
 impl SqliteStore {
@@ -97,11 +106,13 @@ impl SqliteStore {
     pub(crate) fn new(path: &Path, readers: u32) -> Self {
         let owned = || -> PathBuf { path.to_owned() };
         let (writer, reader, probe) = (owned(), owned(), owned());
+        let outlook = outlook::File::new(owned());
         Self {
             writer: Writer::new(Pool::new(1, move || connect(&writer))),
             readers: Pool::new(readers, move || connect_reader(&reader)),
             probe: Pool::with_deadline(1, Duration::from_secs(2), move || connect_reader(&probe)),
             wake: Wake::default(),
+            feed: Feed::new(outlook),
         }
     }
 
@@ -110,6 +121,22 @@ impl SqliteStore {
         work: impl FnOnce(&mut SqliteConnection) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.writer.run(work).await
+    }
+
+    /// As [`write`](Self::write), for work that tells what it has logged.
+    async fn log<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection, &mut News) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, news) = self
+            .write(move |connection| {
+                let mut news = News::new();
+                let answer = work(connection, &mut news)?;
+                Ok((answer, news))
+            })
+            .await?;
+        news.into_iter().for_each(|(task, known)| self.feed.signal(task, known));
+        Ok(answer)
     }
 }
 
@@ -131,8 +158,18 @@ impl TaskRepository for SqliteStore {
         self.readers.run(move |connection| list::list(connection, &query)).await
     }
 
-    async fn cancel(&self, request: CancelRequest) -> Result<Option<Cancellation>, StoreError> {
-        self.write(move |connection| cancel::cancel(connection, &request)).await
+    async fn turns(&self, query: TurnQuery) -> Result<Vec<Turn>, StoreError> {
+        self.readers.run(move |connection| turns::read(connection, &query)).await
+    }
+
+    async fn control(&self, request: ControlRequest) -> Result<Option<Controlled>, StoreError> {
+        let resumes = request.control == Control::Resume;
+        let controlled =
+            self.log(move |connection, news| control::control(connection, news, &request)).await?;
+        if resumes && controlled.is_some_and(|done| done.accepted) {
+            self.wake.signal_all();
+        }
+        Ok(controlled)
     }
 }
 
@@ -141,23 +178,23 @@ impl TaskQueue for SqliteStore {
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<ClaimedTask>, StoreError> {
         let look = || {
             let request = request.clone();
-            self.write(move |connection| claim::claim(connection, &request))
+            self.log(move |connection, news| claim::claim(connection, news, &request))
         };
         self.wake.poll(&request.kinds, request.wait, look).await
     }
 
     async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<HeartbeatReply, ReportError> {
-        self.write(move |connection| report::heartbeat(connection, &heartbeat)).await?
+        self.log(move |connection, news| report::heartbeat(connection, news, &heartbeat)).await?
     }
 
     async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError> {
-        self.write(move |connection| report::record(connection, lease, &events)).await?
+        self.log(move |connection, news| report::record(connection, news, lease, &events)).await?
     }
 
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
         let answers = self
-            .write(move |connection| {
-                let answers = reports.iter().map(|report| report::finish(connection, report));
+            .log(move |connection, news| {
+                let answers = reports.iter().map(|report| report::finish(connection, news, report));
                 answers.collect::<QueryResult<Vec<Reported>>>()
             })
             .await?;
@@ -171,7 +208,7 @@ impl TaskQueue for SqliteStore {
 #[async_trait]
 impl Maintenance for SqliteStore {
     async fn reap(&self, max: u16) -> Result<Reaped, StoreError> {
-        let reaped = self.write(move |connection| reap::reap(connection, max)).await?;
+        let reaped = self.log(move |connection, news| reap::reap(connection, news, max)).await?;
         if reaped.expired > 0 {
             self.wake.signal_all();
         }
@@ -181,8 +218,23 @@ impl Maintenance for SqliteStore {
     async fn tidy(&self) -> Result<(), StoreError> {
         /// Few enough for other writers not to notice.
         const AT_ONCE: i64 = 1_000;
+        /// How long those who watched a task have to read its last pieces.
+        const KEPT_FOR: Duration = Duration::from_secs(60);
         while self.write(|connection| idempotency::forget(connection, AT_ONCE)).await? > 0 {}
-        Ok(())
+        let ended = At::now().before(KEPT_FOR);
+        loop {
+            // Looked for beside the writer, since that may take longer.
+            let look = move |c: &mut SqliteConnection| events::with_pieces(c, ended, AT_ONCE);
+            let tasks = Arc::new(self.readers.run(look).await?);
+            if tasks.is_empty() {
+                return Ok(());
+            }
+            let forget = || {
+                let tasks = tasks.clone();
+                self.write(move |connection| events::forget_pieces(connection, &tasks, AT_ONCE))
+            };
+            while forget().await? > 0 {}
+        }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -201,8 +253,24 @@ impl EventLog for SqliteStore {
         task: TaskNumber,
         after: i64,
         limit: u16,
-    ) -> Result<Vec<TaskEvent>, StoreError> {
+    ) -> Result<Vec<Arc<TaskEvent>>, StoreError> {
         self.readers.run(move |connection| events::read(connection, task, after, limit)).await
+    }
+
+    async fn history(
+        &self,
+        tasks: Vec<TaskNumber>,
+        offset: i64,
+        limit: u16,
+    ) -> Result<Vec<(TaskNumber, TaskEvent)>, StoreError> {
+        let read = move |c: &mut SqliteConnection| events::history(c, &tasks, offset, limit);
+        self.readers.run(read).await
+    }
+}
+
+impl EventFeed for SqliteStore {
+    fn listen(&self, task: TaskNumber) -> Box<dyn LogNews> {
+        self.feed.listen(task)
     }
 }
 
@@ -216,6 +284,34 @@ impl SessionRepository for SqliteStore {
         let label = label.clone();
         self.readers.run(move |connection| sessions::find(connection, user, &label)).await
     }
+
+    async fn session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+    ) -> Result<Option<Session>, StoreError> {
+        let label = label.clone();
+        self.readers.run(move |connection| sessions::read(connection, user, &label)).await
+    }
+
+    async fn list_sessions(&self, user: UserId, page: Page) -> Result<SessionPage, StoreError> {
+        self.readers.run(move |connection| sessions::list(connection, user, page)).await
+    }
+
+    async fn rename_session(
+        &self,
+        user: UserId,
+        label: &SessionLabel,
+        title: &SessionTitle,
+    ) -> Result<bool, StoreError> {
+        let (label, title) = (label.clone(), title.clone());
+        self.write(move |connection| sessions::rename(connection, user, &label, &title)).await
+    }
+
+    async fn delete_session(&self, user: UserId, label: &SessionLabel) -> Result<bool, StoreError> {
+        let label = label.clone();
+        self.write(move |connection| sessions::delete(connection, user, &label)).await
+    }
 }
 
 #[async_trait]
@@ -224,12 +320,16 @@ impl ApiKeyRepository for SqliteStore {
         self.write(move |connection| keys::create(connection, &key)).await
     }
 
+    async fn replace_key(&self, old: KeyId, new: NewApiKey) -> Result<Option<ApiKey>, StoreError> {
+        self.write(move |connection| keys::replace(connection, old, &new)).await
+    }
+
     async fn find_key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
         self.readers.run(move |connection| keys::find(connection, hash)).await
     }
 
-    async fn list_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
-        self.readers.run(keys::list).await
+    async fn list_keys(&self, user: Option<UserId>) -> Result<Vec<ApiKey>, StoreError> {
+        self.readers.run(move |connection| keys::list(connection, user)).await
     }
 
     async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {

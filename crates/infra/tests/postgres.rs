@@ -102,8 +102,8 @@ fn fill(connection: &mut PgConnection) {
                 completion_tokens, total_tokens, cost_nanos)
              SELECT i, owner_id, group_id, 4 + i / 2 % 4, 1, true, 0, 0, now(), 0, 0, 0, 0
              FROM made WHERE NOT live;
-             INSERT INTO task_counts (scope, status, tasks)
-             SELECT scope, status, count(*) FROM (
+             INSERT INTO task_counts (scope, status, tasks, tokens, cost_nanos)
+             SELECT scope, status, count(*), 0, 0 FROM (
                 SELECT owner_id, group_id, status FROM live_tasks
                 UNION ALL SELECT owner_id, group_id, status FROM finished_tasks
              ) states CROSS JOIN LATERAL (VALUES (owner_id), (group_id)) scopes (scope)

@@ -6,10 +6,12 @@ use async_trait::async_trait;
 use std::{
     path::Path,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
-use taskgate_domain::testkit::{Ports, StoreFactory};
+use taskgate_domain::testkit::{Ports, StoreFactory, build};
 use taskgate_infra::{DatabaseUrl, Store, StoreOptions, migrations};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 /// Makes each store in a directory of its own.
 #[derive(Default)]
@@ -27,6 +29,7 @@ impl StoreFactory for Files {
             tasks: store.tasks,
             queue: store.queue,
             events: store.events,
+            feed: store.feed,
             sessions: store.sessions,
             keys: store.keys,
             maintenance: store.maintenance,
@@ -39,6 +42,24 @@ fn url(path: &Path) -> DatabaseUrl {
 }
 
 taskgate_domain::contract_suite!(Files::default());
+
+/// How long anything may take that is awaited.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn news_cross_over_to_another_process() {
+    let files = Files::default();
+    let writing = files.fresh().await;
+    let url = url(&files.0.lock().unwrap()[0].path().join("tasks.db"));
+    let reading = Store::connect(&StoreOptions { url, pool_size: 1 }).unwrap();
+    let running = writing.running().await;
+    let lease = build::lease(&running);
+    let mut news = reading.feed.listen(running.number);
+    let last = writing.queue.record(lease, vec![build::event("NOTED")]).await.unwrap();
+    timeout(PATIENCE, news.past(last - 1)).await.unwrap();
+    writing.finish(lease, build::complete("done")).await.unwrap();
+    timeout(PATIENCE, news.past(i64::MAX)).await.unwrap();
+}
 
 #[test]
 fn migrations_go_up_down_and_up_again() {

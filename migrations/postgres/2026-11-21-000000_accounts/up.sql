@@ -25,6 +25,7 @@ CREATE TABLE api_keys (
     hash bytea NOT NULL UNIQUE CHECK (octet_length(hash) = 32),
     hint text NOT NULL,
     name text NOT NULL,
+    description text,
     user_id uuid NOT NULL REFERENCES users,
     -- A set of bits, one for each scope.
     scopes smallint NOT NULL,
@@ -35,11 +36,26 @@ CREATE TABLE api_keys (
     revoked_at timestamptz
 );
 
+CREATE INDEX api_keys_by_user ON api_keys (user_id);
+
 -- A session is known by its own id or by the name that its user's client gave it.
+-- A deleted one is kept for its tasks, and its name is free again.
 CREATE TABLE sessions (
     id uuid PRIMARY KEY,
     user_id uuid NOT NULL,
     external_id text,
+    title text,
+    -- Of its first task: the mode, and whether it forced research.
+    first_mode smallint NOT NULL,
+    research boolean NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (user_id, external_id)
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    deleted_at timestamptz
 );
+
+CREATE UNIQUE INDEX sessions_by_name ON sessions (user_id, external_id)
+    WHERE deleted_at IS NULL;
+CREATE INDEX sessions_deleted_by_name ON sessions (user_id, external_id)
+    WHERE deleted_at IS NOT NULL;
+CREATE INDEX sessions_newest ON sessions (user_id, created_at DESC, id DESC)
+    WHERE deleted_at IS NULL;

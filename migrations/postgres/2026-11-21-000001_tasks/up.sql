@@ -55,6 +55,8 @@ CREATE TABLE live_tasks (
     -- Whether the worker of this attempt has put the task back into the queue:
     -- the same report sent twice is told from one under a lost lease.
     reported boolean NOT NULL DEFAULT false,
+    -- Whether the worker of this attempt has recorded its final output.
+    answered boolean NOT NULL DEFAULT false,
     -- When a task that is put off becomes ready; null when it is not put off.
     run_after timestamptz,
     deadline timestamptz,
@@ -63,6 +65,10 @@ CREATE TABLE live_tasks (
     worker text,
     lease_expires_at timestamptz,
     lease_micros bigint,
+    -- The pause, while there is one: when, by whom and why.
+    paused_at timestamptz,
+    paused_by uuid,
+    pause_reason text,
     progress bigint NOT NULL DEFAULT 0,
     total bigint NOT NULL,
     -- The number of the latest event.
@@ -70,7 +76,7 @@ CREATE TABLE live_tasks (
     started_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT now(),
     unique_key text,
-    CHECK (NOT (ready AND (worker IS NOT NULL OR run_after IS NOT NULL)))
+    CHECK (NOT (ready AND (worker IS NOT NULL OR run_after IS NOT NULL OR paused_at IS NOT NULL)))
 ) WITH (
     fillfactor = 50,
     autovacuum_vacuum_scale_factor = 0.02,
@@ -80,7 +86,8 @@ CREATE TABLE live_tasks (
 
 CREATE INDEX live_tasks_ready ON live_tasks (kind, priority DESC, task_number) WHERE ready;
 -- Tasks that are put off stay out of the way of claims until they are due.
-CREATE INDEX live_tasks_put_off ON live_tasks (run_after) WHERE run_after IS NOT NULL;
+CREATE INDEX live_tasks_put_off ON live_tasks (run_after)
+    WHERE run_after IS NOT NULL AND paused_at IS NULL;
 -- Leases in no order of expiry: an index on it would cost every heartbeat.
 CREATE INDEX live_tasks_leased ON live_tasks (task_number) WHERE worker IS NOT NULL;
 CREATE INDEX live_tasks_deadline ON live_tasks (deadline) WHERE deadline IS NOT NULL;
@@ -108,6 +115,9 @@ CREATE TABLE finished_tasks (
     completion_tokens bigint NOT NULL,
     total_tokens bigint NOT NULL,
     cost_nanos bigint NOT NULL,
+    -- Who cancelled it, and why.
+    cancelled_by uuid,
+    cancel_reason text,
     model text,
     provider text,
     error text,
@@ -122,7 +132,8 @@ CREATE INDEX finished_tasks_by_owner ON finished_tasks
 CREATE INDEX finished_tasks_by_group ON finished_tasks
     (group_id, status, task_number DESC NULLS LAST);
 
--- What happened to each task: 1, 2, 3 and so on, without gaps.
+-- What happened to each task: 1, 2, 3 and so on. There are no gaps but for the
+-- pieces of output of tasks that have ended.
 CREATE TABLE task_events (
     task_number bigint NOT NULL,
     seq bigint NOT NULL,
@@ -132,22 +143,31 @@ CREATE TABLE task_events (
     message text,
     payload json,
     PRIMARY KEY (task_number, seq)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.02);
 
--- How many tasks an owner or a group has in each status. Every change appends
--- to the deltas, which nobody waits for, and they are folded into the counts
--- from time to time: a count is the sum of both.
+-- The tasks that have pieces of output, to be removed after their end.
+CREATE INDEX task_events_partial ON task_events (task_number) WHERE type = 'LLM_PARTIAL';
+
+-- How many tasks an owner or a group has in each status, and what those that
+-- have ended have consumed; under status 0, how many sessions an owner has.
+-- Every change appends to the deltas, which nobody waits for, and they are folded
+-- into the counts from time to time: a count is the sum of both.
 CREATE TABLE task_counts (
     scope uuid NOT NULL,
     status smallint NOT NULL,
     tasks bigint NOT NULL,
+    tokens bigint NOT NULL,
+    -- A thousand of the dearest tasks cost more than a bigint holds.
+    cost_nanos numeric NOT NULL,
     PRIMARY KEY (scope, status)
 ) WITH (fillfactor = 70);
 
 CREATE TABLE task_count_deltas (
     scope uuid NOT NULL,
     status smallint NOT NULL,
-    tasks bigint NOT NULL
+    tasks bigint NOT NULL,
+    tokens bigint NOT NULL DEFAULT 0,
+    cost_nanos bigint NOT NULL DEFAULT 0
 ) WITH (
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_cost_delay = 0,

@@ -24,6 +24,7 @@ CREATE TABLE api_keys (
     hash BLOB NOT NULL UNIQUE,
     user_id BLOB NOT NULL REFERENCES users (id),
     name TEXT NOT NULL,
+    description TEXT,
     hint TEXT NOT NULL,
     scopes INTEGER NOT NULL,
     -- A JSON array of numbers; NULL is every project.
@@ -33,16 +34,28 @@ CREATE TABLE api_keys (
     revoked_at INTEGER
 ) STRICT;
 
+CREATE INDEX api_keys_of_user ON api_keys (user_id);
+
 CREATE TABLE sessions (
-    id BLOB NOT NULL PRIMARY KEY,
+    -- Grows with creation.
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
     user_id BLOB NOT NULL,
     -- The name that the user's client gave it; NULL when that is the id itself.
     external_id TEXT,
-    created_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+    title TEXT,
+    -- Of its first task: how to go about it, and whether research was forced.
+    first_mode INTEGER NOT NULL,
+    research INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER
+) STRICT;
 
+CREATE INDEX sessions_of_user ON sessions (user_id) WHERE deleted_at IS NULL;
 CREATE UNIQUE INDEX sessions_by_name ON sessions (user_id, external_id)
-    WHERE external_id IS NOT NULL;
+    WHERE external_id IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX sessions_deleted ON sessions (user_id, external_id) WHERE deleted_at IS NOT NULL;
 
 -- What was asked: written once, never updated.
 CREATE TABLE tasks (
@@ -87,9 +100,16 @@ CREATE TABLE live_tasks (
     size INTEGER NOT NULL,
     -- Whether the worker of the latest claim gave the task back.
     reported INTEGER NOT NULL,
+    -- Whether that worker has recorded its final output.
+    answered INTEGER NOT NULL DEFAULT 0,
+    -- Who holds the task; a paused one may be held too.
     worker TEXT,
     lease_micros INTEGER,
     lease_expires_at INTEGER,
+    -- Of a paused task.
+    paused_at INTEGER,
+    paused_by BLOB,
+    pause_reason TEXT,
     progress INTEGER NOT NULL,
     total INTEGER NOT NULL,
     last_seq INTEGER NOT NULL,
@@ -102,7 +122,8 @@ CREATE INDEX live_tasks_of_owner ON live_tasks (owner_id, status);
 CREATE INDEX live_tasks_of_group ON live_tasks (group_id, status);
 CREATE INDEX live_tasks_due ON live_tasks (kind, priority DESC) WHERE status = 1 AND ready = 1;
 CREATE INDEX live_tasks_later ON live_tasks (run_after) WHERE status = 1 AND ready = 0;
-CREATE INDEX live_tasks_by_lease ON live_tasks (lease_expires_at) WHERE status = 2;
+CREATE INDEX live_tasks_by_lease ON live_tasks (lease_expires_at)
+    WHERE lease_expires_at IS NOT NULL;
 CREATE INDEX live_tasks_by_deadline ON live_tasks (deadline) WHERE deadline IS NOT NULL;
 CREATE UNIQUE INDEX live_tasks_by_unique_key ON live_tasks (group_id, unique_key)
     WHERE unique_key IS NOT NULL;
@@ -124,6 +145,9 @@ CREATE TABLE finished_tasks (
     completion_tokens INTEGER NOT NULL,
     total_tokens INTEGER NOT NULL,
     cost_nanos INTEGER NOT NULL,
+    -- Of a cancelled task; the time is finished_at.
+    cancelled_by BLOB,
+    cancel_reason TEXT,
     model TEXT,
     provider TEXT,
     models TEXT,
@@ -147,6 +171,9 @@ CREATE TABLE task_events (
     PRIMARY KEY (task, seq)
 ) STRICT, WITHOUT ROWID;
 
+-- The pieces of output, which go when their task has ended.
+CREATE INDEX task_events_passing ON task_events (task) WHERE type = 'LLM_PARTIAL';
+
 CREATE TABLE idempotency_keys (
     hash BLOB NOT NULL PRIMARY KEY,
     task INTEGER NOT NULL,
@@ -156,17 +183,21 @@ CREATE TABLE idempotency_keys (
 
 CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys (expires_at);
 
--- How many tasks each owner and each group has in each status. Triggers keep
--- it, so that no statement can forget to.
+-- How many tasks each owner and each group has in each status, and what they
+-- consumed; under status 0, how many sessions a user has. Triggers keep it, so
+-- that no statement can forget to.
 CREATE TABLE task_counts (
     scope BLOB NOT NULL,
     status INTEGER NOT NULL,
     n INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    cost_nanos INTEGER NOT NULL,
     PRIMARY KEY (scope, status)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TRIGGER live_tasks_added AFTER INSERT ON live_tasks BEGIN
-    INSERT INTO task_counts VALUES (NEW.owner_id, NEW.status, 1), (NEW.group_id, NEW.status, 1)
+    INSERT INTO task_counts
+        VALUES (NEW.owner_id, NEW.status, 1, 0, 0), (NEW.group_id, NEW.status, 1, 0, 0)
         ON CONFLICT (scope, status) DO UPDATE SET n = n + 1;
 END;
 
@@ -174,7 +205,8 @@ CREATE TRIGGER live_tasks_moved AFTER UPDATE OF status ON live_tasks
 WHEN OLD.status <> NEW.status BEGIN
     UPDATE task_counts SET n = n - 1
         WHERE scope IN (OLD.owner_id, OLD.group_id) AND status = OLD.status;
-    INSERT INTO task_counts VALUES (NEW.owner_id, NEW.status, 1), (NEW.group_id, NEW.status, 1)
+    INSERT INTO task_counts
+        VALUES (NEW.owner_id, NEW.status, 1, 0, 0), (NEW.group_id, NEW.status, 1, 0, 0)
         ON CONFLICT (scope, status) DO UPDATE SET n = n + 1;
 END;
 
@@ -184,6 +216,22 @@ CREATE TRIGGER live_tasks_removed AFTER DELETE ON live_tasks BEGIN
 END;
 
 CREATE TRIGGER finished_tasks_added AFTER INSERT ON finished_tasks BEGIN
-    INSERT INTO task_counts VALUES (NEW.owner_id, NEW.status, 1), (NEW.group_id, NEW.status, 1)
+    INSERT INTO task_counts VALUES
+        (NEW.owner_id, NEW.status, 1, NEW.total_tokens, NEW.cost_nanos),
+        (NEW.group_id, NEW.status, 1, NEW.total_tokens, NEW.cost_nanos)
+        ON CONFLICT (scope, status) DO UPDATE SET
+            n = n + 1,
+            -- A sum past the largest integer would be a float, which fits no column.
+            tokens = min(tokens + excluded.tokens, 9223372036854775807),
+            cost_nanos = min(cost_nanos + excluded.cost_nanos, 9223372036854775807);
+END;
+
+CREATE TRIGGER sessions_added AFTER INSERT ON sessions BEGIN
+    INSERT INTO task_counts VALUES (NEW.user_id, 0, 1, 0, 0)
         ON CONFLICT (scope, status) DO UPDATE SET n = n + 1;
+END;
+
+CREATE TRIGGER sessions_removed AFTER UPDATE OF deleted_at ON sessions
+WHEN OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL BEGIN
+    UPDATE task_counts SET n = n - 1 WHERE scope = OLD.user_id AND status = 0;
 END;

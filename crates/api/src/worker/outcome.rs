@@ -306,7 +306,10 @@ mod tests {
     #[test]
     fn impossible_amounts_are_refused() {
         for (usage, sentence) in [
-            (r#"{"prompt_tokens":-1,"completion_tokens":0}"#, "prompt_tokens must be between 0 and 1000000000000"),
+            (
+                r#"{"prompt_tokens":-1,"completion_tokens":0}"#,
+                "prompt_tokens must be between 0 and 1000000000000",
+            ),
             (
                 r#"{"prompt_tokens":0,"completion_tokens":0,"cost_usd":-0.1}"#,
                 "cost_usd must be between 0 and 9000000",

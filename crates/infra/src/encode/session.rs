@@ -39,11 +39,12 @@ pub(crate) struct SumColumns {
 impl SessionFacts {
     /// The session, whose tasks add up to these.
     pub(crate) fn session(self, sums: &[SumColumns]) -> QueryResult<Session> {
-        let (mut tasks, mut succeeded, mut failed, mut tokens, mut cost) = (0, 0, 0, 0, 0);
+        let (mut tasks, mut succeeded, mut failed) = (0, 0, 0);
+        let (mut tokens, mut cost) = (0_i64, 0_i64);
         for sum in sums.iter().filter(|sum| sum.status != SESSIONS) {
             tasks += sum.tasks;
-            tokens += sum.tokens;
-            cost += sum.cost_nanos;
+            tokens = tokens.saturating_add(sum.tokens);
+            cost = cost.saturating_add(sum.cost_nanos);
             match status(sum.status)? {
                 TaskStatus::Completed => succeeded += sum.tasks,
                 TaskStatus::Failed | TaskStatus::TimedOut => failed += sum.tasks,

@@ -1,6 +1,7 @@
 //! Leasing tasks to workers.
 
 use super::{
+    News,
     change::{count_moves, status_bits},
     row::{Values, asked, asked_columns},
 };
@@ -21,7 +22,7 @@ use diesel::{
 };
 use std::cmp::Reverse;
 use taskgate_domain::{
-    event::EventType,
+    event::NewEvent,
     id::TaskId,
     queue::{ClaimRequest, ClaimedTask},
     task::{status::Transition, work::Kind},
@@ -78,28 +79,28 @@ const CLAIM: &str = concat!(
     affordable!("locked"),
     " chosen
     ), taken AS (
-        UPDATE live_tasks l SET status = ?, ready = false, attempt = l.attempt + 1, reported = false,
-            worker = ?, lease_micros = ?,
+        UPDATE live_tasks l SET status = ?, ready = false, attempt = l.attempt + 1,
+            reported = false, answered = false, worker = ?, lease_micros = ?,
             lease_expires_at = now() + ? * interval '1 microsecond',
-            started_at = coalesce(l.started_at, now()),
-            last_seq = l.last_seq + 1, updated_at = now()
+            started_at = coalesce(l.started_at, greatest(now(), l.updated_at)),
+            last_seq = l.last_seq + 1, updated_at = greatest(now(), l.updated_at)
         FROM due WHERE l.task_number = due.task_number
         RETURNING l.task_number, l.owner_id, l.group_id, due.old_status, l.status,
-            l.priority, l.attempt, l.lease_expires_at, l.last_seq
+            l.priority, l.attempt, l.lease_expires_at, l.last_seq, l.updated_at
     ), event AS (
-        INSERT INTO task_events (task_number, seq, type)
-        SELECT task_number, last_seq, ? FROM taken
+        INSERT INTO task_events (task_number, seq, at, type)
+        SELECT task_number, last_seq, updated_at, ? FROM taken
     ), counted AS (",
     count_moves!("taken"),
-    ") SELECT c.priority, c.attempt, c.lease_expires_at, ",
+    ") SELECT c.priority, c.attempt, c.lease_expires_at, c.last_seq, ",
     asked_columns!(),
     " FROM taken c JOIN tasks t ON t.number = c.task_number"
 );
 
-/// Lets tasks into the queue whose time has come.
+/// Lets tasks into the queue whose time has come, unless they are paused.
 const ADMIT: &str = "
     UPDATE live_tasks SET ready = true, run_after = NULL WHERE task_number = ANY (ARRAY (
-        SELECT task_number FROM live_tasks WHERE run_after <= now()
+        SELECT task_number FROM live_tasks WHERE run_after <= now() AND paused_at IS NULL
         ORDER BY run_after LIMIT 1000 FOR UPDATE SKIP LOCKED
     ))";
 
@@ -107,6 +108,7 @@ struct ClaimedRow {
     priority: i16,
     attempt: i32,
     lease_expires_at: DateTime<Utc>,
+    last_seq: i64,
     asked: Asked,
 }
 
@@ -117,6 +119,7 @@ impl QueryableByName<Pg> for ClaimedRow {
             priority: values.next::<SmallInt, _>()?,
             attempt: values.next::<Integer, _>()?,
             lease_expires_at: values.next::<Timestamptz, _>()?,
+            last_seq: values.next::<BigInt, _>()?,
             asked: asked(&mut values)?,
         })
     }
@@ -128,12 +131,14 @@ pub(super) fn claim(
     connection: &mut PgConnection,
     request: &ClaimRequest,
     caller: &Caller,
+    news: &mut News,
 ) -> QueryResult<Vec<ClaimedTask>> {
     sql(ADMIT).execute(connection)?;
     let mut rows = connection.transaction(|connection| {
         let rows = take(connection, request)?;
         if caller.waits() { Ok(rows) } else { Err(QueryError::RollbackTransaction) }
     })?;
+    news.extend(rows.iter().map(|row| (row.asked.number, row.last_seq)));
     rows.sort_unstable_by_key(|row| (Reverse(row.priority), row.asked.number));
     rows.into_iter().map(ClaimedRow::task).collect()
 }
@@ -172,7 +177,7 @@ fn take_of(
         .bind::<Text, _>(request.worker.as_str())
         .bind::<BigInt, _>(lease)
         .bind::<BigInt, _>(lease)
-        .bind::<Text, _>(EventType::of(Transition::Claim).as_str())
+        .bind::<Text, _>(NewEvent::CLAIMED.event_type().as_str())
         .load(connection)
 }
 

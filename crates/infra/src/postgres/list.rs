@@ -7,7 +7,7 @@
 use super::row::{LineRow, SummaryRow, SummaryState};
 use crate::{
     cache::Summaries,
-    encode::{self, ListScope, status_code},
+    encode::{self, ListScope, SESSIONS, status_code},
     error::unreadable,
     statement::sql,
 };
@@ -122,7 +122,11 @@ fn statement(scope: &ListScope, statuses: &[TaskStatus]) -> String {
         (_, [_]) => single("live_tasks", "task_number", column, "AND status = ($2)[1]"),
         _ => merged(column, statuses),
     };
-    let of_statuses = if statuses.is_empty() { "" } else { "AND status = ANY ($2)" };
+    let of_statuses = if statuses.is_empty() {
+        format!("AND status <> {SESSIONS}")
+    } else {
+        "AND status = ANY ($2)".to_owned()
+    };
     format!(
         "WITH given AS (SELECT ?, ?, ?, ?), counted AS MATERIALIZED (
             SELECT coalesce(sum(tasks), 0)::bigint AS total FROM (

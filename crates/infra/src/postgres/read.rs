@@ -1,22 +1,14 @@
-//! Reading single tasks, their events, sessions and answered requests.
+//! Reading single tasks and answered requests.
 
-use super::row::{TaskRow, row, task_columns};
-use crate::{
-    encode::{self, object},
-    error::unreadable,
-    statement::sql,
-};
-use chrono::{DateTime, Utc};
+use super::row::{TaskRow, asked_columns, join_state, row, state_columns};
+use crate::{encode, statement::sql};
 use diesel::{
     OptionalExtension, PgConnection, QueryResult, RunQueryDsl,
-    sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Binary, Bool, Text, Uuid as SqlUuid},
 };
-use std::borrow::Cow;
 use taskgate_domain::{
-    event::{EventType, NewEvent, TaskEvent},
-    id::{TaskNumber, UserId},
     query::TaskKey,
-    task::{Task, submit::IdempotencyKey, work::SessionLabel},
+    task::{Task, submit::IdempotencyKey},
 };
 use uuid::Uuid;
 
@@ -24,10 +16,11 @@ macro_rules! select_task {
     ($from:literal) => {
         concat!(
             "SELECT ",
-            task_columns!(),
-            " FROM tasks t
-              LEFT JOIN live_tasks l ON l.task_number = t.number
-              LEFT JOIN finished_tasks f ON f.task_number = t.number ",
+            asked_columns!(),
+            ", ",
+            state_columns!(),
+            " FROM tasks t ",
+            join_state!(),
             $from
         )
     };
@@ -89,80 +82,4 @@ pub(super) fn answered(
     .bind::<Binary, _>(key.as_bytes().as_slice())
     .get_result(connection)
     .optional()
-}
-
-/// A session's label, as columns.
-pub(super) struct SessionColumns<'a> {
-    /// The label as a session's own id, if it has the form of one.
-    pub(super) id: Option<Uuid>,
-    /// The label as the name of a session; one that has the form of an id has
-    /// one spelling.
-    pub(super) name: Cow<'a, str>,
-}
-
-impl<'a> From<&'a SessionLabel> for SessionColumns<'a> {
-    fn from(label: &'a SessionLabel) -> Self {
-        let id = label.as_id().map(|id| id.0);
-        let name = id.map_or(label.as_str().into(), |id| id.hyphenated().to_string().into());
-        Self { id, name }
-    }
-}
-
-row! {
-    SessionRow {
-        id: Nullable<SqlUuid> => Option<Uuid>,
-    }
-}
-
-/// Finds a user's session by its id or else by its name.
-pub(super) fn find_session(
-    connection: &mut PgConnection,
-    user: UserId,
-    label: &SessionColumns<'_>,
-) -> QueryResult<Option<Uuid>> {
-    let row: SessionRow = sql("SELECT coalesce(
-            (SELECT id FROM sessions WHERE user_id = ? AND id = ?),
-            (SELECT id FROM sessions WHERE user_id = $1 AND external_id = ?))")
-    .bind::<SqlUuid, _>(user.0)
-    .bind::<Nullable<SqlUuid>, _>(label.id)
-    .bind::<Text, _>(label.name.as_ref())
-    .get_result(connection)?;
-    Ok(row.id)
-}
-
-row! {
-    EventRow {
-        seq: BigInt => i64,
-        event_type: Text => String,
-        agent: Nullable<Text> => Option<String>,
-        message: Nullable<Text> => Option<String>,
-        payload: Nullable<Text> => Option<String>,
-        at: Timestamptz => DateTime<Utc>,
-    }
-}
-
-/// Reads a task's events.
-pub(super) fn events(
-    connection: &mut PgConnection,
-    task: TaskNumber,
-    after: i64,
-    limit: u16,
-) -> QueryResult<Vec<TaskEvent>> {
-    let rows: Vec<EventRow> = sql("SELECT seq, type, agent, message, payload::text, at
-         FROM task_events WHERE task_number = ? AND seq > ? ORDER BY seq LIMIT ?")
-    .bind::<BigInt, _>(task.get())
-    .bind::<BigInt, _>(after)
-    .bind::<BigInt, _>(i64::from(limit))
-    .load(connection)?;
-    rows.into_iter().map(EventRow::event).collect()
-}
-
-impl EventRow {
-    fn event(self) -> QueryResult<TaskEvent> {
-        let event_type = EventType::new(self.event_type).map_err(unreadable)?;
-        let payload = self.payload.map(|text| object("payload", text)).transpose()?;
-        let event =
-            NewEvent::new(event_type, self.agent, self.message, payload).map_err(unreadable)?;
-        Ok(TaskEvent { seq: self.seq, event, at: self.at })
-    }
 }

@@ -1,8 +1,10 @@
 //! What workers say of the tasks that they hold.
 
 use super::{
+    News,
     change::{self, End, Release, status_bits},
     claim::micros,
+    events::{columns, tell, told},
     row::row,
 };
 use crate::{
@@ -22,40 +24,53 @@ use std::{
 };
 use taskgate_domain::{
     error::ReportError,
-    event::{EventType, NewEvent},
+    event::NewEvent,
     id::TaskId,
-    json::JsonObject,
     queue::{Conclusion, Heartbeat, HeartbeatReply, Lease, Report, Reported},
     task::{
+        Progress,
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
     },
-    text::replace_nul,
 };
 use uuid::Uuid;
 
 /// Where a worker may report from: wherever it may end the task from.
 const HELD: &[LiveStatus] = Transition::Complete.sources();
 
+/// Whether there is something to tell is judged by the numbers as they were;
+/// `progressed` writes them as [`NewEvent::progressed`] does, for only here both
+/// are known.
 const HEARTBEAT: &str = "
     WITH beat AS (
-        UPDATE live_tasks SET
+        UPDATE live_tasks l SET
             lease_expires_at = now()
-                + coalesce(?::bigint, lease_micros) * interval '1 microsecond',
-            progress = coalesce(?, progress), total = coalesce(?, total),
-            last_seq = last_seq + CASE WHEN ?::text IS NULL THEN 0 ELSE 1 END,
-            updated_at = now()
-        WHERE task_number = (SELECT number FROM tasks WHERE id = ?)
-            AND attempt = ? AND (? >> status) & 1 = 1
-        RETURNING task_number, last_seq, lease_expires_at, status
+                + coalesce(?::bigint, l.lease_micros) * interval '1 microsecond',
+            progress = coalesce(?, l.progress), total = coalesce(?, l.total),
+            last_seq = l.last_seq + b.tells::integer, updated_at = greatest(now(), l.updated_at)
+        FROM (
+            SELECT task_number, ?::text IS NOT NULL OR coalesce($2, progress) <> progress
+                OR coalesce($3, total) <> total AS tells
+            FROM live_tasks
+        ) b
+        WHERE l.task_number = (SELECT number FROM tasks WHERE id = ?)
+            AND b.task_number = l.task_number
+            AND l.attempt = ? AND l.worker IS NOT NULL AND (? >> l.status) & 1 = 1
+        RETURNING l.task_number, l.last_seq, l.lease_expires_at, l.status, l.updated_at,
+            l.progress, l.total, b.tells
     ), event AS (
-        INSERT INTO task_events (task_number, seq, type, message)
-        SELECT task_number, last_seq, ?, $4 FROM beat WHERE $4 IS NOT NULL
+        INSERT INTO task_events (task_number, seq, at, type, message, payload)
+        SELECT task_number, last_seq, updated_at, ?, $4,
+            format('{\"progress\":%s,\"total\":%s}', progress, total)::json
+        FROM beat WHERE tells
     )
-    SELECT lease_expires_at, status FROM beat";
+    SELECT task_number, CASE WHEN tells THEN last_seq END, lease_expires_at, status FROM beat";
 
 row! {
     BeatRow {
+        number: BigInt => i64,
+        /// The number of the event, if there is one.
+        told: Nullable<BigInt> => Option<i64>,
         lease_expires_at: Timestamptz => DateTime<Utc>,
         status: SmallInt => i16,
     }
@@ -65,19 +80,22 @@ row! {
 pub(super) fn heartbeat(
     connection: &mut PgConnection,
     beat: &Heartbeat,
+    news: &mut News,
 ) -> QueryResult<Result<HeartbeatReply, ReportError>> {
+    let event = NewEvent::progressed(Progress::default(), beat.message.as_deref());
     let row: Option<BeatRow> = sql(HEARTBEAT)
         .bind::<Nullable<BigInt>, _>(beat.extend.map(micros))
         .bind::<Nullable<BigInt>, _>(beat.progress)
         .bind::<Nullable<BigInt>, _>(beat.total)
-        .bind::<Nullable<Text>, _>(beat.message.clone().map(replace_nul))
+        .bind::<Nullable<Text>, _>(event.message())
         .bind::<SqlUuid, _>(id_column(beat.lease.task))
         .bind::<Integer, _>(beat.lease.attempt.get())
         .bind::<Integer, _>(status_bits(HELD))
-        .bind::<Text, _>(EventType::PROGRESS.as_str())
+        .bind::<Text, _>(event.event_type().as_str())
         .get_result(connection)
         .optional()?;
     let Some(row) = row else { return lost(connection, beat.lease) };
+    news.extend(row.told.map(|seq| (row.number, seq)));
     Ok(Ok(HeartbeatReply {
         lease_expires_at: row.lease_expires_at,
         cancel_requested: false,
@@ -108,49 +126,47 @@ fn lost(
     }
 }
 
+const RECORD: &str = concat!(
+    "WITH ",
+    told!(),
+    ", held AS (
+        UPDATE live_tasks SET answered = answered OR ?, last_seq = last_seq + cardinality($1),
+            updated_at = greatest(now(), updated_at)
+        WHERE task_number = (SELECT number FROM tasks WHERE id = ?)
+            AND attempt = ? AND worker IS NOT NULL AND (? >> status) & 1 = 1
+        RETURNING task_number, last_seq, last_seq - cardinality($1) AS before, updated_at
+    ), event AS (",
+    tell!("held"),
+    ") SELECT task_number, last_seq FROM held"
+);
+
 row! {
-    SeqRow {
+    RecordedRow {
+        number: BigInt => i64,
         last_seq: BigInt => i64,
     }
 }
-
-const RECORD: &str = "
-    WITH held AS (
-        UPDATE live_tasks SET last_seq = last_seq + cardinality(?::text[]), updated_at = now()
-        WHERE task_number = (SELECT number FROM tasks WHERE id = ?)
-            AND attempt = ? AND (? >> status) & 1 = 1
-        RETURNING task_number, last_seq, last_seq - cardinality($1) AS before
-    ), event AS (
-        INSERT INTO task_events (task_number, seq, type, agent, message, payload)
-        SELECT held.task_number, held.before + e.at, e.type, e.agent, e.message, e.payload::json
-        FROM held CROSS JOIN unnest($1, ?::text[], ?::text[], ?::text[])
-            WITH ORDINALITY AS e (type, agent, message, payload, at)
-    )
-    SELECT last_seq FROM held";
 
 /// Records events.
 pub(super) fn record(
     connection: &mut PgConnection,
     lease: Lease,
     events: &[NewEvent],
+    news: &mut News,
 ) -> QueryResult<Result<i64, ReportError>> {
-    let types: Vec<&str> = events.iter().map(|event| event.event_type().as_str()).collect();
-    let agents: Vec<Option<&str>> = events.iter().map(NewEvent::agent).collect();
-    let messages: Vec<Option<&str>> = events.iter().map(NewEvent::message).collect();
-    let payloads: Vec<Option<&str>> =
-        events.iter().map(|event| event.payload().map(JsonObject::as_str)).collect();
-    let row: Option<SeqRow> = sql(RECORD)
-        .bind::<Array<Text>, _>(types)
+    let row: Option<RecordedRow> = sql(RECORD)
+        .bind_all::<Array<Nullable<Text>>, _>(columns(events.iter().map(Some)))
+        .bind::<Bool, _>(events.iter().any(NewEvent::is_final_output))
         .bind::<SqlUuid, _>(id_column(lease.task))
         .bind::<Integer, _>(lease.attempt.get())
         .bind::<Integer, _>(status_bits(HELD))
-        .bind::<Array<Nullable<Text>>, _>(agents)
-        .bind::<Array<Nullable<Text>>, _>(messages)
-        .bind::<Array<Nullable<Text>>, _>(payloads)
         .get_result(connection)
         .optional()?;
     match row {
-        Some(row) => Ok(Ok(row.last_seq)),
+        Some(row) => {
+            news.push((row.number, row.last_seq));
+            Ok(Ok(row.last_seq))
+        }
         None if settled(connection, &[lease.task])?.is_empty() => Ok(Err(ReportError::NotFound)),
         None => Ok(Err(ReportError::LeaseLost)),
     }
@@ -181,6 +197,7 @@ enum Move<'a> {
 pub(super) fn finish(
     connection: &mut PgConnection,
     reports: &[Report],
+    news: &mut News,
 ) -> QueryResult<Vec<Reported>> {
     let facts = facts(connection, reports)?;
     let facts = |report: &Report| facts.get(&id_column(report.lease.task));
@@ -197,8 +214,8 @@ pub(super) fn finish(
             Ok(Move::Release(release)) => releases.push(release),
         }
     }
-    let mut moved = change::end(connection, ends)?;
-    moved.extend(change::release(connection, &releases)?);
+    let mut moved = change::end(connection, ends, news)?;
+    moved.extend(change::release(connection, &releases, news)?);
     let mut answers: Vec<Option<Reported>> = reports
         .iter()
         .enumerate()
@@ -228,16 +245,10 @@ fn facts(
 /// What a report does to its task, if the claim still holds.
 fn judge<'a>(report: &'a Report, facts: &FactsRow) -> QueryResult<Result<Move<'a>, ReportError>> {
     let attempt = report.lease.attempt.get();
-    let end = |transition, outcome| {
-        Move::End(End {
-            number: facts.number,
-            attempt: Some(attempt),
-            transition,
-            outcome,
-            reason: None,
-        })
-    };
     let kind = encode::kind(facts.kind)?;
+    let end = |transition, outcome| {
+        Move::End(End::of(facts.number, kind, Some(attempt), transition, outcome))
+    };
     Ok(match &report.conclusion {
         Conclusion::Complete(outcome) => match outcome.check(kind) {
             Ok(()) => Ok(end(Transition::Complete, Cow::Borrowed(outcome))),
@@ -298,7 +309,9 @@ impl SettledRow {
             Conclusion::Complete(_) => &[Transition::Complete],
             Conclusion::Fail { retry: None, .. } => &[Transition::Fail],
             // Failed, when no attempt was left.
-            Conclusion::Fail { retry: Some(_), .. } => &[Transition::Release, Transition::Fail],
+            Conclusion::Fail { retry: Some(_), .. } => {
+                &[Transition::Release, Transition::Park, Transition::Fail]
+            }
         };
         let mut statuses = results.iter().map(|transition| transition.target());
         (self.reported && self.attempt == report.lease.attempt.get())

@@ -2,15 +2,18 @@
 //! column up by its name takes as long as the database takes for the page.
 
 use crate::encode::{
-    Asked, FinishedColumns, LiveColumns, SummaryColumns, UsageColumns, status_code,
+    Asked, FinishedColumns, LiveColumns, NoteColumns, SummaryColumns, UsageColumns, status_code,
 };
+use chrono::{DateTime, Utc};
 use diesel::{
+    QueryResult,
     deserialize::{self, FromSql, QueryableByName},
     pg::Pg,
     row::NamedRow,
     sql_types::{BigInt, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
 };
 use taskgate_domain::task::{Task, TaskState, status::TaskStatus};
+use uuid::Uuid;
 
 /// The values of a row, from the first to the last.
 pub(super) struct Values<'r, R> {
@@ -33,9 +36,11 @@ impl<'r, 'a, R: NamedRow<'a, Pg>> Values<'r, R> {
 
 /// Names the columns of a statement in their order and makes a struct of them.
 macro_rules! row {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $sql:ty => $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $($(#[$about:meta])* $field:ident: $sql:ty => $type:ty,)*
+    }) => {
         $(#[$doc])*
-        pub(super) struct $name { $(pub(super) $field: $type,)* }
+        pub(super) struct $name { $($(#[$about])* pub(super) $field: $type,)* }
 
         impl diesel::deserialize::QueryableByName<diesel::pg::Pg> for $name {
             fn build<'a>(
@@ -77,41 +82,45 @@ pub(super) fn asked<'a, R: NamedRow<'a, Pg>>(
     })
 }
 
-/// The columns of a [`TaskRow`], from `tasks t`, `live_tasks l` and
+/// How far a task has come, for [`StateColumns`], from `live_tasks l` and
 /// `finished_tasks f`.
-macro_rules! task_columns {
+macro_rules! state_columns {
     () => {
-        concat!(
-            $crate::postgres::row::asked_columns!(),
-            ", coalesce(l.status, f.status), coalesce(l.progress, f.progress), \
-               coalesce(l.total, f.total), coalesce(l.attempt, f.attempt), \
-               coalesce(l.started_at, f.started_at), l.updated_at, \
-               f.finished_at, f.prompt_tokens, f.completion_tokens, f.total_tokens, \
-               f.cost_nanos, f.models::text, f.model, f.provider, f.error, f.result, \
-               f.response::text, f.metadata::text"
-        )
+        "coalesce(l.status, f.status), coalesce(l.progress, f.progress), \
+         coalesce(l.total, f.total), coalesce(l.attempt, f.attempt), \
+         coalesce(l.started_at, f.started_at), coalesce(l.paused_by, f.cancelled_by), \
+         coalesce(l.pause_reason, f.cancel_reason), l.paused_at, l.updated_at, \
+         f.finished_at, f.prompt_tokens, f.completion_tokens, f.total_tokens, \
+         f.cost_nanos, f.models::text, f.model, f.provider, f.error, f.result, \
+         f.response::text, f.metadata::text"
     };
 }
-pub(super) use task_columns;
+pub(super) use state_columns;
 
-/// A whole task.
+/// Joins the two tables of [`state_columns`] to `tasks t`.
+macro_rules! join_state {
+    () => {
+        " LEFT JOIN live_tasks l ON l.task_number = t.number \
+          LEFT JOIN finished_tasks f ON f.task_number = t.number "
+    };
+}
+pub(super) use join_state;
+
+/// A whole task: [`asked_columns`] and [`state_columns`].
 pub(super) struct TaskRow {
     asked: Asked,
     state: StateColumns,
 }
 
-enum StateColumns {
+/// How far a task has come.
+pub(super) enum StateColumns {
     Live(LiveColumns),
     Finished(Box<FinishedColumns>),
 }
 
 impl TaskRow {
-    pub(super) fn task(self) -> diesel::QueryResult<Task> {
-        let state: TaskState = match self.state {
-            StateColumns::Live(live) => live.state()?,
-            StateColumns::Finished(finished) => finished.state()?,
-        };
-        self.asked.task(state)
+    pub(super) fn task(self) -> QueryResult<Task> {
+        self.asked.task(self.state.state()?)
     }
 }
 
@@ -119,23 +128,52 @@ impl QueryableByName<Pg> for TaskRow {
     fn build<'a>(row: &impl NamedRow<'a, Pg>) -> deserialize::Result<Self> {
         let mut values = Values::of(row);
         let asked = asked(&mut values)?;
+        Ok(Self { asked, state: StateColumns::read(&mut values)? })
+    }
+}
+
+impl StateColumns {
+    pub(super) fn state(self) -> QueryResult<TaskState> {
+        match self {
+            Self::Live(live) => live.state(),
+            Self::Finished(finished) => finished.state(),
+        }
+    }
+
+    /// Reads [`state_columns`].
+    pub(super) fn read<'a, R: NamedRow<'a, Pg>>(
+        values: &mut Values<'_, R>,
+    ) -> deserialize::Result<Self> {
         let status = values.next::<SmallInt, _>()?;
         let progress = values.next::<BigInt, _>()?;
         let total = values.next::<BigInt, _>()?;
         let attempt = values.next::<Integer, _>()?;
         let started_at = values.next::<Nullable<Timestamptz>, _>()?;
+        let by = values.next::<Nullable<SqlUuid>, Option<Uuid>>()?;
+        let reason = values.next::<Nullable<Text>, _>()?;
+        let note = |at| by.map(|by| NoteColumns { at, by, reason });
+        let paused_at = values.next::<Nullable<Timestamptz>, Option<DateTime<Utc>>>()?;
         if let Some(updated_at) = values.next::<Nullable<Timestamptz>, _>()? {
-            let live = LiveColumns { status, progress, total, attempt, started_at, updated_at };
-            return Ok(Self { asked, state: StateColumns::Live(live) });
+            let pause = paused_at.and_then(note);
+            return Ok(Self::Live(LiveColumns {
+                status,
+                progress,
+                total,
+                attempt,
+                started_at,
+                updated_at,
+                pause,
+            }));
         }
-        let finished = FinishedColumns {
+        let finished_at = values.next::<Timestamptz, _>()?;
+        Ok(Self::Finished(Box::new(FinishedColumns {
             status,
             progress,
             total,
             attempt,
             started_at,
-            finished_at: values.next::<Timestamptz, _>()?,
-            usage: usage(&mut values)?,
+            finished_at,
+            usage: usage(values)?,
             models: values.next::<Nullable<Text>, _>()?,
             model: values.next::<Nullable<Text>, _>()?,
             provider: values.next::<Nullable<Text>, _>()?,
@@ -143,8 +181,8 @@ impl QueryableByName<Pg> for TaskRow {
             result: values.next::<Nullable<Text>, _>()?,
             response: values.next::<Nullable<Text>, _>()?,
             metadata: values.next::<Nullable<Text>, _>()?,
-        };
-        Ok(Self { asked, state: StateColumns::Finished(Box::new(finished)) })
+            cancel: note(finished_at),
+        })))
     }
 }
 

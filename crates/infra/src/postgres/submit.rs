@@ -1,11 +1,12 @@
 //! Storing tasks.
 
 use super::{
-    read::{self, SessionColumns, forgotten},
+    read::{self, forgotten},
     row::row,
+    sessions::{self, LabelColumns},
 };
 use crate::{
-    encode::{self, WorkColumns},
+    encode::{self, SESSIONS, WorkColumns},
     error::unreadable,
     statement::sql,
 };
@@ -13,12 +14,15 @@ use chrono::{DateTime, Utc};
 use diesel::{
     OptionalExtension, PgConnection, QueryResult, RunQueryDsl,
     result::{DatabaseErrorKind, Error as QueryError},
-    sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{
+        BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+    },
 };
 use taskgate_domain::{
-    event::EventType,
-    id::{TaskId, UserId},
+    event::NewEvent,
+    id::{TaskId, TenantId, UserId},
     query::TaskKey,
+    session::SessionTitle,
     task::{
         Live, Owner, Progress, Task, TaskState,
         status::{LiveStatus, TaskStatus},
@@ -44,9 +48,10 @@ const SUBMIT: &str = concat!(
     ), known AS MATERIALIZED (
         SELECT a.*, coalesce(
             a.group_id,
-            (SELECT s.id FROM sessions s WHERE s.id = a.label_id AND s.user_id = a.owner_id),
             (SELECT s.id FROM sessions s
-                WHERE s.user_id = a.owner_id AND s.external_id = a.label)
+                WHERE s.id = a.label_id AND s.user_id = a.owner_id AND s.deleted_at IS NULL),
+            (SELECT s.id FROM sessions s
+                WHERE s.user_id = a.owner_id AND s.external_id = a.label AND s.deleted_at IS NULL)
         ) AS known_group FROM asked a
     ), fresh AS MATERIALIZED (
         SELECT * FROM known k WHERE NOT EXISTS (
@@ -64,15 +69,15 @@ const SUBMIT: &str = concat!(
     ), accepted AS MATERIALIZED (
         SELECT * FROM fresh WHERE key IS NULL OR EXISTS (SELECT FROM keyed)
     ), made AS (
-        INSERT INTO sessions (id, user_id, external_id)
+        INSERT INTO sessions (id, user_id, external_id, title, first_mode, research)
         SELECT CASE WHEN free THEN label_id ELSE gen_random_uuid() END, owner_id,
-            CASE WHEN free THEN NULL ELSE label END
+            CASE WHEN free THEN NULL ELSE label END, ?, ?, ?
         FROM accepted CROSS JOIN LATERAL (
             SELECT label_id IS NOT NULL
                 AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = label_id) AS free
         ) label_id_is
         WHERE known_group IS NULL
-        RETURNING id
+        RETURNING id, user_id
     ), placed AS MATERIALIZED (
         SELECT a.*, greatest(now(), run_after) + timeout AS deadline,
             coalesce(known_group, (SELECT m.id FROM made m)) AS final_group
@@ -97,6 +102,8 @@ const SUBMIT: &str = concat!(
         INSERT INTO task_count_deltas (scope, status, tasks)
         SELECT scope, status, 1 FROM placed
         CROSS JOIN LATERAL (VALUES (owner_id), (final_group)) AS scopes (scope)
+        UNION ALL
+        SELECT user_id, ?, 1 FROM made
     )
     SELECT number, created_at, deadline FROM task"
 );
@@ -151,12 +158,16 @@ fn store(connection: &mut PgConnection, new: &NewTask) -> QueryResult<Option<Sto
         .bind::<Nullable<Timestamptz>, _>(options.run_after())
         .bind::<Nullable<BigInt>, _>(options.timeout().and_then(|time| time.num_microseconds()))
         .bind::<Nullable<Text>, _>(options.unique_key())
+        .bind::<Nullable<Text>, _>(place.title.as_ref().map(SessionTitle::as_str))
+        .bind::<Nullable<SmallInt>, _>(work.mode)
+        .bind::<Bool, _>(place.research)
         .bind::<Nullable<BigInt>, _>(work.project)
         .bind::<Nullable<SmallInt>, _>(work.mode)
         .bind::<Nullable<Text>, _>(work.session)
         .bind::<Nullable<Text>, _>(work.query)
         .bind::<Text, _>(work.body)
-        .bind::<Text, _>(EventType::DATA_PROCESSING.as_str())
+        .bind::<Text, _>(NewEvent::SUBMITTED.event_type().as_str())
+        .bind::<SmallInt, _>(SESSIONS)
         .get_result(connection)
         .optional()
 }
@@ -176,6 +187,7 @@ fn stored(new: &NewTask, row: &StoredRow) -> QueryResult<Task> {
             attempt: None,
             started_at: None,
             updated_at: row.created_at,
+            pause: None,
         }),
     })
 }
@@ -198,7 +210,7 @@ fn earlier(connection: &mut PgConnection, new: &NewTask) -> QueryResult<Option<S
 fn group_of(connection: &mut PgConnection, new: &NewTask) -> QueryResult<Option<Uuid>> {
     let place = Place::of(new);
     match (place.group, &place.session) {
-        (None, Some(session)) => read::find_session(connection, UserId(place.owner), session),
+        (None, Some(session)) => sessions::find(connection, UserId(place.owner), session),
         (group, _) => Ok(group),
     }
 }
@@ -208,7 +220,10 @@ struct Place<'a> {
     owner: Uuid,
     /// Known beforehand for a project.
     group: Option<Uuid>,
-    session: Option<SessionColumns<'a>>,
+    session: Option<LabelColumns<'a>>,
+    /// Of a session that this task is the first of.
+    title: Option<SessionTitle>,
+    research: bool,
 }
 
 impl<'a> Place<'a> {
@@ -217,13 +232,21 @@ impl<'a> Place<'a> {
             Owner::User(user) => user.0,
             Owner::Tenant(tenant) => tenant.0,
         };
-        let (group, session) = match &new.work {
-            Work::Agent(work) => (None, Some(SessionColumns::from(work.session()))),
-            Work::Research(work) => {
-                let tenant = taskgate_domain::id::TenantId(owner);
-                (Some(encode::project_group(tenant, work.project)), None)
-            }
-        };
-        Self { owner, group, session }
+        match &new.work {
+            Work::Agent(work) => Self {
+                owner,
+                group: None,
+                session: Some(LabelColumns::from(work.session())),
+                title: SessionTitle::of_query(work.query()),
+                research: work.forces_research(),
+            },
+            Work::Research(work) => Self {
+                owner,
+                group: Some(encode::project_group(TenantId(owner), work.project)),
+                session: None,
+                title: None,
+                research: false,
+            },
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     QUEUED,
     columns::{At, micros},
+    events::News,
     find,
 };
 use crate::{
@@ -12,12 +13,13 @@ use crate::{
 };
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
-    sql_types::{BigInt, Integer, SmallInt, Text},
+    sql_types::{BigInt, Integer, Nullable, SmallInt, Text},
 };
 use std::{cmp::Reverse, collections::HashMap};
 use taskgate_domain::{
-    event::EventType,
+    event::NewEvent,
     id::TaskId,
+    json::JsonObject,
     queue::{ClaimRequest, ClaimedTask},
     task::{status::Transition, work::Kind},
 };
@@ -25,6 +27,7 @@ use taskgate_domain::{
 /// Leases what is due now.
 pub(super) fn claim(
     connection: &mut SqliteConnection,
+    news: &mut News,
     request: &ClaimRequest,
 ) -> QueryResult<Vec<ClaimedTask>> {
     let now = At::now();
@@ -35,7 +38,7 @@ pub(super) fn claim(
     }
     let numbers_json = serde_json::to_string(&numbers).map_err(unreadable)?;
     let mut attempts = lease(connection, request, &numbers_json, now)?;
-    write_events(connection, &numbers_json, now)?;
+    write_events(connection, news, &numbers_json)?;
     let expires = now.after(request.lease).into();
     let mut claimed = HashMap::with_capacity(numbers.len());
     for row in find::asked(connection, &numbers_json)? {
@@ -134,9 +137,10 @@ fn lease(
     let target = status_code(Transition::Claim.target());
     let rows: Vec<LeasedRow> = sql(format!(
         "UPDATE live_tasks
-         SET status = {target}, attempt = attempt + 1, reported = 0, worker = ?, lease_micros = ?,
-             lease_expires_at = ?, started_at = coalesce(started_at, ?), updated_at = ?,
-             last_seq = last_seq + 1
+         SET status = {target}, attempt = attempt + 1, reported = 0, answered = 0, worker = ?,
+             lease_micros = ?, lease_expires_at = ?,
+             started_at = coalesce(started_at, max(updated_at, ?)),
+             updated_at = max(updated_at, ?), last_seq = last_seq + 1
          WHERE number IN (SELECT value FROM json_each(?)) AND status IN ({sources})
          RETURNING number, attempt"
     ))
@@ -150,13 +154,31 @@ fn lease(
     Ok(rows.into_iter().map(|row| (row.number, row.attempt)).collect())
 }
 
-fn write_events(connection: &mut SqliteConnection, numbers: &str, now: At) -> QueryResult<()> {
-    sql("INSERT INTO task_events (task, seq, type, at)
-         SELECT number, last_seq, ?, ? FROM live_tasks
-         WHERE number IN (SELECT value FROM json_each(?))")
-    .bind::<Text, _>(EventType::of(Transition::Claim).as_str())
-    .bind::<BigInt, _>(now)
-    .bind::<Text, _>(numbers)
-    .execute(connection)?;
+#[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = BigInt)]
+    task: i64,
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+fn write_events(
+    connection: &mut SqliteConnection,
+    news: &mut News,
+    numbers: &str,
+) -> QueryResult<()> {
+    let event = NewEvent::CLAIMED;
+    let rows: Vec<ToldRow> =
+        sql("INSERT INTO task_events (task, seq, type, at, agent, message, payload)
+             SELECT number, last_seq, ?, updated_at, ?, ?, ? FROM live_tasks
+             WHERE number IN (SELECT value FROM json_each(?))
+             RETURNING task, seq")
+        .bind::<Text, _>(event.event_type().as_str())
+        .bind::<Nullable<Text>, _>(event.agent())
+        .bind::<Nullable<Text>, _>(event.message())
+        .bind::<Nullable<Text>, _>(event.payload().map(JsonObject::as_str))
+        .bind::<Text, _>(numbers)
+        .load(connection)?;
+    news.extend(rows.into_iter().map(|row| (row.task, row.seq)));
     Ok(())
 }

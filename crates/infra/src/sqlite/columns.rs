@@ -28,6 +28,11 @@ impl At {
     pub(super) fn after(self, time: std::time::Duration) -> Self {
         Self(self.0.saturating_add(micros(time)))
     }
+
+    /// The time so much earlier.
+    pub(super) fn before(self, time: std::time::Duration) -> Self {
+        Self(self.0.saturating_sub(micros(time)))
+    }
 }
 
 /// A length of time in microseconds.

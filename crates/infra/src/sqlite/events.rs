@@ -1,19 +1,25 @@
 //! The log of each task.
 
 use super::columns::At;
-use crate::{encode, error::unreadable, statement::sql};
+use crate::{encode, error::unreadable, feed::Known, statement::sql};
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Nullable, Text},
 };
+use std::sync::Arc;
 use taskgate_domain::{
     event::{EventType, NewEvent, TaskEvent},
     id::TaskNumber,
-    task::status::Transition,
 };
+
+/// How far the logs go that a transaction has written to, for listeners to be
+/// told once it is committed.
+pub(super) type News = Vec<(i64, Known)>;
 
 #[derive(QueryableByName)]
 struct EventRow {
+    #[diesel(sql_type = BigInt)]
+    task: i64,
     #[diesel(sql_type = BigInt)]
     seq: i64,
     #[diesel(sql_type = Text)]
@@ -38,53 +44,117 @@ impl EventRow {
     }
 }
 
-/// Reads events in order.
+/// Reads events of a task in order.
 pub(super) fn read(
     connection: &mut SqliteConnection,
     task: TaskNumber,
     after: i64,
     limit: u16,
-) -> QueryResult<Vec<TaskEvent>> {
-    let rows: Vec<EventRow> = sql("SELECT seq, type, at, agent, message, payload FROM task_events
-         WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?")
-    .bind::<BigInt, _>(task.get())
-    .bind::<BigInt, _>(after)
-    .bind::<BigInt, _>(i64::from(limit))
-    .load(connection)?;
-    rows.into_iter().map(EventRow::event).collect()
+) -> QueryResult<Vec<Arc<TaskEvent>>> {
+    let rows: Vec<EventRow> =
+        sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
+             WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?")
+        .bind::<BigInt, _>(task.get())
+        .bind::<BigInt, _>(after)
+        .bind::<BigInt, _>(i64::from(limit))
+        .load(connection)?;
+    rows.into_iter().map(|row| row.event().map(Arc::new)).collect()
 }
 
-/// Writes an event under a number that the task's row has just counted up to.
+/// Reads what is kept of several tasks' logs, in the order of their numbers.
+pub(super) fn history(
+    connection: &mut SqliteConnection,
+    tasks: &[TaskNumber],
+    offset: i64,
+    limit: u16,
+) -> QueryResult<Vec<(TaskNumber, TaskEvent)>> {
+    let numbers: Vec<i64> = tasks.iter().map(|task| task.get()).collect();
+    let rows: Vec<EventRow> =
+        sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
+             WHERE task IN (SELECT value FROM json_each(?)) AND type <> ?
+             ORDER BY task, seq LIMIT ? OFFSET ?")
+        .bind::<Text, _>(serde_json::to_string(&numbers).map_err(unreadable)?)
+        .bind::<Text, _>(EventType::LLM_PARTIAL.as_str())
+        .bind::<BigInt, _>(i64::from(limit))
+        .bind::<BigInt, _>(offset)
+        .load(connection)?;
+    let told = |row: EventRow| Ok((encode::number(row.task)?, row.event()?));
+    rows.into_iter().map(told).collect()
+}
+
+/// Writes the latest events of a task, whose row has just counted up to
+/// `last_seq`.
 pub(super) fn write(
     connection: &mut SqliteConnection,
     task: i64,
-    seq: i64,
+    last_seq: i64,
     at: At,
-    event: &NewEvent,
+    events: &[NewEvent],
 ) -> QueryResult<()> {
-    sql("INSERT INTO task_events (task, seq, type, at, agent, message, payload)
-         VALUES (?, ?, ?, ?, ?, ?, ?)")
-    .bind::<BigInt, _>(task)
-    .bind::<BigInt, _>(seq)
-    .bind::<Text, _>(event.event_type().as_str())
-    .bind::<BigInt, _>(at)
-    .bind::<Nullable<Text>, _>(event.agent())
-    .bind::<Nullable<Text>, _>(event.message())
-    .bind::<Nullable<Text>, _>(event.payload().map(|payload| payload.as_str()))
-    .execute(connection)?;
+    let count = i64::try_from(events.len()).map_err(unreadable)?;
+    for (seq, event) in (last_seq - count + 1..).zip(events) {
+        sql("INSERT INTO task_events (task, seq, type, at, agent, message, payload)
+             VALUES (?, ?, ?, ?, ?, ?, ?)")
+        .bind::<BigInt, _>(task)
+        .bind::<BigInt, _>(seq)
+        .bind::<Text, _>(event.event_type().as_str())
+        .bind::<BigInt, _>(at)
+        .bind::<Nullable<Text>, _>(event.agent())
+        .bind::<Nullable<Text>, _>(event.message())
+        .bind::<Nullable<Text>, _>(event.payload().map(|payload| payload.as_str()))
+        .execute(connection)?;
+    }
     Ok(())
 }
 
-/// Writes the event of a task's own move.
-pub(super) fn write_move(
+/// Which tasks have ended before `ended` and still have pieces of output, at
+/// most `max` of them.
+///
+/// The walk goes from task to task, however many pieces each has; among those
+/// that have any, only tasks that live or have just ended are passed over.
+pub(super) fn with_pieces(
     connection: &mut SqliteConnection,
-    task: i64,
-    seq: i64,
-    at: At,
-    transition: Transition,
-    message: Option<String>,
-) -> QueryResult<()> {
-    let event =
-        NewEvent::new(EventType::of(transition), None, message, None).map_err(unreadable)?;
-    write(connection, task, seq, at, &event)
+    ended: At,
+    max: i64,
+) -> QueryResult<Vec<i64>> {
+    #[derive(QueryableByName)]
+    struct TaskRow {
+        #[diesel(sql_type = BigInt)]
+        task: i64,
+    }
+    let piece = EventType::LLM_PARTIAL;
+    let first = format!("SELECT min(task) FROM task_events WHERE type = '{}'", piece.as_str());
+    let rows: Vec<TaskRow> = sql(format!(
+        "WITH RECURSIVE passed (task) AS (
+             {first}
+             UNION ALL
+             SELECT ({first} AND task_events.task > passed.task) FROM passed WHERE task IS NOT NULL
+         )
+         SELECT passed.task FROM passed CROSS JOIN finished_tasks AS f ON f.number = passed.task
+         WHERE f.finished_at < ? LIMIT ?"
+    ))
+    .bind::<BigInt, _>(ended)
+    .bind::<BigInt, _>(max)
+    .load(connection)?;
+    Ok(rows.into_iter().map(|row| row.task).collect())
+}
+
+/// Deletes pieces of output of some tasks, at most `max` of them, and tells how
+/// many.
+pub(super) fn forget_pieces(
+    connection: &mut SqliteConnection,
+    tasks: &[i64],
+    max: i64,
+) -> QueryResult<usize> {
+    sql(format!(
+        "DELETE FROM task_events WHERE (task, seq) IN (
+             SELECT piece.task, piece.seq FROM json_each(?) AS wanted
+             CROSS JOIN task_events AS piece
+                 ON piece.task = wanted.value AND piece.type = '{}'
+             LIMIT ?)",
+        EventType::LLM_PARTIAL.as_str()
+    ))
+    .bind::<Text, _>(serde_json::to_string(tasks).map_err(unreadable)?)
+    .bind::<BigInt, _>(max)
+    .execute(connection)
 }

@@ -10,7 +10,7 @@ use diesel::{
 use std::collections::BTreeSet;
 use taskgate_domain::{
     id::{KeyId, ProjectId, TenantId, UserId},
-    key::{ApiKey, KeyHash, NewApiKey, Principal},
+    key::{ApiKey, KeyHash, KeyOwner, NewApiKey, Principal},
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 const DEFAULT: &str = "default";
 
 const KEYS: &str = "
-    SELECT k.id, k.user_id, u.tenant_id, k.name, t.name AS tenant, u.name AS user, k.hint,
+    SELECT k.id, k.user_id, u.tenant_id, k.name, k.description, t.name AS tenant, u.name AS user, k.hint,
            k.scopes, k.projects, k.created_at, k.expires_at, k.revoked_at
     FROM api_keys AS k JOIN users AS u ON u.id = k.user_id JOIN tenants AS t ON t.id = u.tenant_id
     ";
@@ -34,6 +34,8 @@ struct KeyRow {
     tenant_id: Id,
     #[diesel(sql_type = Text)]
     name: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    description: Option<String>,
     #[diesel(sql_type = Text)]
     tenant: String,
     #[diesel(sql_type = Text)]
@@ -63,6 +65,7 @@ impl KeyRow {
                 projects: self.projects.as_deref().map(projects).transpose()?,
             },
             name: self.name,
+            description: self.description,
             tenant: self.tenant,
             user: self.user,
             hint: self.hint,
@@ -81,19 +84,25 @@ fn projects(text: &str) -> QueryResult<BTreeSet<ProjectId>> {
 /// Stores a key, and its tenant and user when they are new.
 pub(super) fn create(connection: &mut SqliteConnection, new: &NewApiKey) -> QueryResult<ApiKey> {
     let grant = &new.grant;
-    let tenant = tenant(connection, grant.tenant().unwrap_or(DEFAULT))?;
-    let user = user(connection, tenant, grant.user().unwrap_or(DEFAULT))?;
+    let user = match grant.owner() {
+        KeyOwner::User(user) => Id(user.0),
+        KeyOwner::Named { tenant, user } => {
+            let tenant = tenant_of(connection, tenant.as_deref().unwrap_or(DEFAULT))?;
+            user_of(connection, tenant, user.as_deref().unwrap_or(DEFAULT))?
+        }
+    };
     let projects = grant.projects().map(|projects| {
         let numbers: Vec<i64> = projects.iter().map(|project| project.get()).collect();
         serde_json::to_string(&numbers).map_err(unreadable)
     });
-    sql("INSERT INTO api_keys (id, hash, user_id, name, hint, scopes, projects, created_at,
-             expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    sql("INSERT INTO api_keys (id, hash, user_id, name, description, hint, scopes, projects,
+             created_at, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .bind::<Binary, _>(Id(new.id.0))
     .bind::<Binary, _>(new.hash.as_bytes().as_slice())
     .bind::<Binary, _>(user)
     .bind::<Text, _>(grant.name())
+    .bind::<Nullable<Text>, _>(grant.description())
     .bind::<Text, _>(new.hint.as_str())
     .bind::<SmallInt, _>(encode::scope_bits(grant.scopes()))
     .bind::<Nullable<Text>, _>(projects.transpose()?)
@@ -103,13 +112,22 @@ pub(super) fn create(connection: &mut SqliteConnection, new: &NewApiKey) -> Quer
     find(connection, new.hash)?.ok_or(NotFound)
 }
 
+/// Stores a key in the place of another; `None` when that is not valid any more.
+pub(super) fn replace(
+    connection: &mut SqliteConnection,
+    old: KeyId,
+    new: &NewApiKey,
+) -> QueryResult<Option<ApiKey>> {
+    if revoke(connection, old)? { create(connection, new).map(Some) } else { Ok(None) }
+}
+
 #[derive(QueryableByName)]
 struct IdRow {
     #[diesel(sql_type = Binary)]
     id: Id,
 }
 
-fn tenant(connection: &mut SqliteConnection, name: &str) -> QueryResult<Id> {
+fn tenant_of(connection: &mut SqliteConnection, name: &str) -> QueryResult<Id> {
     sql("INSERT INTO tenants (id, name) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
         .bind::<Binary, _>(Id(Uuid::new_v4()))
         .bind::<Text, _>(name)
@@ -120,7 +138,7 @@ fn tenant(connection: &mut SqliteConnection, name: &str) -> QueryResult<Id> {
     Ok(row.id)
 }
 
-fn user(connection: &mut SqliteConnection, tenant: Id, name: &str) -> QueryResult<Id> {
+fn user_of(connection: &mut SqliteConnection, tenant: Id, name: &str) -> QueryResult<Id> {
     sql("INSERT INTO users (id, tenant_id, name) VALUES (?, ?, ?)
          ON CONFLICT (tenant_id, name) DO NOTHING")
     .bind::<Binary, _>(Id(Uuid::new_v4()))
@@ -146,9 +164,17 @@ pub(super) fn find(
     row.map(KeyRow::key).transpose()
 }
 
-/// Reads every key, the oldest first.
-pub(super) fn list(connection: &mut SqliteConnection) -> QueryResult<Vec<ApiKey>> {
-    let rows: Vec<KeyRow> = sql(format!("{KEYS} ORDER BY k.number")).load(connection)?;
+/// Reads a user's keys, or everybody's, the oldest first.
+pub(super) fn list(
+    connection: &mut SqliteConnection,
+    user: Option<UserId>,
+) -> QueryResult<Vec<ApiKey>> {
+    let rows: Vec<KeyRow> = match user {
+        Some(user) => sql(format!("{KEYS} WHERE k.user_id = ? ORDER BY k.number"))
+            .bind::<Binary, _>(Id(user.0))
+            .load(connection),
+        None => sql(format!("{KEYS} ORDER BY k.number")).load(connection),
+    }?;
     rows.into_iter().map(KeyRow::key).collect()
 }
 

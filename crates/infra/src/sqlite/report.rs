@@ -1,9 +1,8 @@
 //! What workers say about the tasks that they hold.
 
 use super::{
-    RUNNING_OR_PAUSED,
     columns::{At, Id, micros},
-    events,
+    events::{self, News},
     moves::{self, End, Held, Release},
 };
 use crate::{
@@ -15,9 +14,10 @@ use diesel::{
     OptionalExtension, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt},
 };
+use std::time::Duration;
 use taskgate_domain::{
     error::ReportError,
-    event::{EventType, NewEvent},
+    event::NewEvent,
     id::TaskId,
     queue::{Conclusion, Heartbeat, HeartbeatReply, Lease, Report, Reported},
     task::{
@@ -35,13 +35,40 @@ struct TaskRow {
     number: i64,
     #[diesel(sql_type = SmallInt)]
     kind: i16,
+    /// Of a live task.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    progress: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    total: Option<i64>,
+}
+
+impl TaskRow {
+    /// What the log tells of a heartbeat that has news of the task.
+    fn story(&self, heartbeat: &Heartbeat) -> QueryResult<Option<NewEvent>> {
+        let now = (heartbeat.progress.or(self.progress), heartbeat.total.or(self.total));
+        let (Some(current), Some(total)) = now else { return Ok(None) };
+        if heartbeat.message.is_none() && now == (self.progress, self.total) {
+            return Ok(None);
+        }
+        let progress = encode::progress(current, total)?;
+        Ok(Some(NewEvent::progressed(progress, heartbeat.message.as_deref())))
+    }
 }
 
 fn look_up(connection: &mut SqliteConnection, id: TaskId) -> QueryResult<Option<TaskRow>> {
-    sql("SELECT number, kind FROM tasks WHERE id = ?")
-        .bind::<Binary, _>(Id(id_column(id)))
-        .get_result(connection)
-        .optional()
+    sql("SELECT t.number, t.kind, l.progress, l.total
+         FROM tasks AS t LEFT JOIN live_tasks AS l ON l.number = t.number WHERE t.id = ?")
+    .bind::<Binary, _>(Id(id_column(id)))
+    .get_result(connection)
+    .optional()
+}
+
+/// The condition that a worker's claim holds a live task; the task's number and
+/// the claim are to be bound.
+fn held() -> String {
+    // A worker that holds a task may end it.
+    let statuses = status_list(Transition::Complete.sources());
+    format!("number = ? AND attempt = ? AND worker IS NOT NULL AND status IN ({statuses})")
 }
 
 #[derive(QueryableByName)]
@@ -52,11 +79,14 @@ struct RenewedRow {
     lease_expires_at: At,
     #[diesel(sql_type = BigInt)]
     last_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    updated_at: At,
 }
 
 /// Renews a lease.
 pub(super) fn heartbeat(
     connection: &mut SqliteConnection,
+    news: &mut News,
     heartbeat: &Heartbeat,
 ) -> Answer<HeartbeatReply> {
     let now = At::now();
@@ -64,25 +94,20 @@ pub(super) fn heartbeat(
         return Ok(Err(ReportError::NotFound));
     };
     let attempt = heartbeat.lease.attempt.get();
-    let event = heartbeat
-        .message
-        .clone()
-        .map(|message| NewEvent::new(EventType::PROGRESS, None, Some(message), None))
-        .transpose()
-        .map_err(unreadable)?;
+    let story = task.story(heartbeat)?;
     let renewed: Option<RenewedRow> = sql(format!(
         "UPDATE live_tasks
          SET lease_expires_at = ? + coalesce(?, lease_micros), progress = coalesce(?, progress),
-             total = coalesce(?, total), last_seq = last_seq + ?, updated_at = ?
-         WHERE number = ? AND attempt = ? AND status IN ({})
-         RETURNING status, lease_expires_at, last_seq",
-        status_list(RUNNING_OR_PAUSED)
+             total = coalesce(?, total), last_seq = last_seq + ?, updated_at = max(updated_at, ?)
+         WHERE {}
+         RETURNING status, lease_expires_at, last_seq, updated_at",
+        held()
     ))
     .bind::<BigInt, _>(now)
     .bind::<Nullable<BigInt>, _>(heartbeat.extend.map(micros))
     .bind::<Nullable<BigInt>, _>(heartbeat.progress)
     .bind::<Nullable<BigInt>, _>(heartbeat.total)
-    .bind::<Integer, _>(i32::from(event.is_some()))
+    .bind::<Integer, _>(i32::from(story.is_some()))
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(task.number)
     .bind::<Integer, _>(attempt)
@@ -91,8 +116,9 @@ pub(super) fn heartbeat(
     let Some(row) = renewed else {
         return cancelled(connection, task.number, attempt);
     };
-    if let Some(event) = event {
-        events::write(connection, task.number, row.last_seq, now, &event)?;
+    if let Some(event) = story {
+        events::write(connection, task.number, row.last_seq, row.updated_at, &[event])?;
+        news.push((task.number, row.last_seq));
     }
     Ok(Ok(HeartbeatReply {
         lease_expires_at: row.lease_expires_at.into(),
@@ -143,28 +169,32 @@ fn cancelled(
 }
 
 #[derive(QueryableByName)]
-struct SeqRow {
+struct RecordedRow {
     #[diesel(sql_type = BigInt)]
     last_seq: i64,
+    #[diesel(sql_type = BigInt)]
+    updated_at: At,
 }
 
 /// Records events and returns the last one's number.
 pub(super) fn record(
     connection: &mut SqliteConnection,
+    news: &mut News,
     lease: Lease,
-    new_events: &[NewEvent],
+    story: &[NewEvent],
 ) -> Answer<i64> {
-    let now = At::now();
     let Some(task) = look_up(connection, lease.task)? else {
         return Ok(Err(ReportError::NotFound));
     };
-    let count = i64::try_from(new_events.len()).map_err(unreadable)?;
-    let counted: Option<SeqRow> = sql(format!(
-        "UPDATE live_tasks SET last_seq = last_seq + ?
-         WHERE number = ? AND attempt = ? AND status IN ({}) RETURNING last_seq",
-        status_list(RUNNING_OR_PAUSED)
+    let counted: Option<RecordedRow> = sql(format!(
+        "UPDATE live_tasks
+         SET last_seq = last_seq + ?, answered = answered OR ?, updated_at = max(updated_at, ?)
+         WHERE {} RETURNING last_seq, updated_at",
+        held()
     ))
-    .bind::<BigInt, _>(count)
+    .bind::<BigInt, _>(i64::try_from(story.len()).map_err(unreadable)?)
+    .bind::<Bool, _>(story.iter().any(NewEvent::is_final_output))
+    .bind::<BigInt, _>(At::now())
     .bind::<BigInt, _>(task.number)
     .bind::<Integer, _>(lease.attempt.get())
     .get_result(connection)
@@ -172,70 +202,82 @@ pub(super) fn record(
     let Some(row) = counted else {
         return Ok(Err(ReportError::LeaseLost));
     };
-    for (seq, event) in (row.last_seq - count + 1..).zip(new_events) {
-        events::write(connection, task.number, seq, now, event)?;
-    }
+    events::write(connection, task.number, row.last_seq, row.updated_at, story)?;
+    news.push((task.number, row.last_seq));
     Ok(Ok(row.last_seq))
 }
 
 /// Takes the end of a worker's work.
-pub(super) fn finish(connection: &mut SqliteConnection, report: &Report) -> QueryResult<Reported> {
-    let now = At::now();
+pub(super) fn finish(
+    connection: &mut SqliteConnection,
+    news: &mut News,
+    report: &Report,
+) -> QueryResult<Reported> {
     let Some(task) = look_up(connection, report.lease.task)? else {
         return Ok(Err(ReportError::NotFound));
     };
     let attempt = report.lease.attempt.get();
-    let held = Held { number: task.number, attempt: Some(attempt) };
-    match &report.conclusion {
+    let moved = match &report.conclusion {
         Conclusion::Complete(outcome) => {
             if let Err(invalid) = outcome.check(encode::kind(task.kind)?) {
-                let refusal = if holds(connection, held)? {
-                    ReportError::Invalid(invalid)
-                } else {
-                    ReportError::LeaseLost
-                };
-                return Ok(Err(refusal));
+                let holds = holds(connection, task.number, attempt)?;
+                let invalid = ReportError::Invalid(invalid);
+                return Ok(Err(if holds { invalid } else { ReportError::LeaseLost }));
             }
-            let end =
-                End { transition: Transition::Complete, outcome, reported: true, message: None };
-            if moves::end(connection, held, end, now)? {
-                return Ok(Ok(Transition::Complete.target()));
-            }
+            end(connection, news, task.number, attempt, Transition::Complete, outcome)?
         }
         Conclusion::Fail { error, retry } => {
-            if let Some(delay) = retry {
-                let release = Release {
-                    run_after: now.after(*delay),
-                    reported: true,
-                    message: error.clone(),
-                };
-                if moves::release(connection, task.number, attempt, release, now)? {
-                    return Ok(Ok(Transition::Release.target()));
-                }
-            }
-            let end = End {
-                transition: Transition::Fail,
-                outcome: &Outcome::error(error.as_str()),
-                reported: true,
-                message: Some(error.clone()),
-            };
-            if moves::end(connection, held, end, now)? {
-                return Ok(Ok(Transition::Fail.target()));
-            }
+            fail(connection, news, task.number, attempt, error, *retry)?
         }
+    };
+    match moved {
+        Some(status) => Ok(Ok(status)),
+        None => repeated(connection, task.number, attempt, &report.conclusion),
     }
-    repeated(connection, held, &report.conclusion)
 }
 
-fn holds(connection: &mut SqliteConnection, held: Held) -> QueryResult<bool> {
-    let row: Option<SeqRow> = sql(format!(
-        "SELECT last_seq FROM live_tasks WHERE number = ? AND attempt = ? AND status IN ({})",
-        status_list(RUNNING_OR_PAUSED)
-    ))
-    .bind::<BigInt, _>(held.number)
-    .bind::<Nullable<Integer>, _>(held.attempt)
-    .get_result(connection)
-    .optional()?;
+/// Lets a task be tried again, if its worker wants that and an attempt is left,
+/// and fails it otherwise; `None` when that claim does not hold it.
+fn fail(
+    connection: &mut SqliteConnection,
+    news: &mut News,
+    number: i64,
+    attempt: i32,
+    error: &str,
+    retry: Option<Duration>,
+) -> QueryResult<Option<TaskStatus>> {
+    let now = At::now();
+    if let Some(delay) = retry {
+        let release = Release { run_after: now.after(delay), reported: true, reason: error };
+        let released = moves::release(connection, news, number, attempt, &release, now)?;
+        if released.is_some() {
+            return Ok(released);
+        }
+    }
+    end(connection, news, number, attempt, Transition::Fail, &Outcome::error(error))
+}
+
+fn end(
+    connection: &mut SqliteConnection,
+    news: &mut News,
+    number: i64,
+    attempt: i32,
+    transition: Transition,
+    outcome: &Outcome,
+) -> QueryResult<Option<TaskStatus>> {
+    let held = Held { number, attempt: Some(attempt) };
+    let end = End { transition, outcome, reported: true, cancel: None };
+    let ended = moves::end(connection, news, held, &end, At::now())?;
+    Ok(ended.then_some(transition.target()))
+}
+
+fn holds(connection: &mut SqliteConnection, number: i64, attempt: i32) -> QueryResult<bool> {
+    let row: Option<RecordedRow> =
+        sql(format!("SELECT last_seq, updated_at FROM live_tasks WHERE {}", held()))
+            .bind::<BigInt, _>(number)
+            .bind::<Integer, _>(attempt)
+            .get_result(connection)
+            .optional()?;
     Ok(row.is_some())
 }
 
@@ -243,11 +285,12 @@ fn holds(connection: &mut SqliteConnection, held: Held) -> QueryResult<bool> {
 /// report has put it there, else that the lease is lost.
 fn repeated(
     connection: &mut SqliteConnection,
-    held: Held,
+    number: i64,
+    attempt: i32,
     conclusion: &Conclusion,
 ) -> QueryResult<Reported> {
-    let row = state(connection, held.number)?;
-    if Some(row.attempt) != held.attempt || !row.reported {
+    let row = state(connection, number)?;
+    if row.attempt != attempt || !row.reported {
         return Ok(Err(ReportError::LeaseLost));
     }
     let status = encode::status(row.status)?;
@@ -256,7 +299,7 @@ fn repeated(
         Conclusion::Fail { retry: None, .. } => status == TaskStatus::Failed,
         // Failed, when no attempt was left.
         Conclusion::Fail { retry: Some(_), .. } => {
-            matches!(status, TaskStatus::Queued | TaskStatus::Failed)
+            matches!(status, TaskStatus::Queued | TaskStatus::Paused | TaskStatus::Failed)
         }
     };
     Ok(if same { Ok(status) } else { Err(ReportError::LeaseLost) })

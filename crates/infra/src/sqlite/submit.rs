@@ -16,7 +16,7 @@ use diesel::{
     sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text},
 };
 use taskgate_domain::{
-    event::{EventType, NewEvent},
+    event::NewEvent,
     id::TaskNumber,
     query::TaskKey,
     task::{
@@ -54,8 +54,7 @@ pub(super) fn submit(connection: &mut SqliteConnection, new: &NewTask) -> QueryR
     });
     let number = insert_asked(connection, new, owner, group, now, deadline)?;
     insert_live(connection, new, number, owner, group, now, deadline)?;
-    let accepted = NewEvent::new(EventType::DATA_PROCESSING, None, None, None);
-    events::write(connection, number, 1, now, &accepted.map_err(unreadable)?)?;
+    events::write(connection, number, 1, now, &[NewEvent::SUBMITTED])?;
     if let Some(key) = &new.idempotency {
         idempotency::keep(connection, key, number, true, now)?;
     }
@@ -80,7 +79,7 @@ fn owner_and_group(
 ) -> QueryResult<(Uuid, Uuid)> {
     match (new.owner, &new.work) {
         (Owner::User(user), Work::Agent(work)) => {
-            let session = sessions::find_or_create(connection, user, work.session(), now)?;
+            let session = sessions::find_or_create(connection, user, work, now)?;
             Ok((user.0, session.0))
         }
         (Owner::Tenant(tenant), Work::Research(work)) => {
@@ -179,6 +178,7 @@ fn stored(new: &NewTask, number: i64, now: At, deadline: Option<At>) -> QueryRes
             attempt: None,
             started_at: None,
             updated_at: now.into(),
+            pause: None,
         }),
     })
 }

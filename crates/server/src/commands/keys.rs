@@ -11,7 +11,7 @@ use chrono::Utc;
 use std::{collections::BTreeSet, fmt::Display, process::ExitCode, sync::Arc};
 use taskgate_domain::{
     id::{KeyId, ProjectId},
-    key::{ApiKey, KeyGrant},
+    key::{ApiKey, KeyGrant, KeyOwner},
     ports::SystemClock,
     usecase::keys::Keys,
 };
@@ -55,7 +55,8 @@ fn grant(flags: KeyFlags) -> Result<KeyGrant, Failure> {
     let projects: Result<BTreeSet<_>, _> = flags.project.into_iter().map(ProjectId::new).collect();
     let projects = projects.map_err(|_| Failure::new("--project must be a positive integer"))?;
     let scopes = flags.scope.into_iter().collect();
-    KeyGrant::new(flags.name, flags.tenant, flags.user, scopes, projects, expires_at)
+    let owner = KeyOwner::Named { tenant: flags.tenant, user: flags.user };
+    KeyGrant::new(flags.name, owner, scopes, projects, expires_at)
         .map_err(|error| Failure::new(format!("--{error}")))
 }
 

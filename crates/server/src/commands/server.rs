@@ -17,7 +17,7 @@ use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     key::KeySecret,
     ports::SystemClock,
-    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
 use taskgate_infra::{DatabaseUrl, Store, StoreOptions, migrations};
 use tokio::{runtime, sync::watch};
@@ -127,6 +127,12 @@ fn services(
     let queue = Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
     Services {
         tasks: Arc::new(Tasks::new(store.tasks.clone(), store.sessions.clone())),
+        events: Arc::new(Events::new(
+            store.tasks.clone(),
+            store.events.clone(),
+            store.feed.clone(),
+        )),
+        sessions: Arc::new(Sessions::new(store.sessions.clone(), store.tasks.clone())),
         workers: Arc::new(Workers::new(queue)),
         keys: Arc::new(match mode {
             Mode::Dev { .. } => keys.with_built_in(&KeySecret::new(DEV_KEY)),

@@ -5,11 +5,11 @@ use taskgate_api::{CorsOrigins, Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     error::StoreError,
     ports::{
-        Maintenance, MockApiKeyRepository, MockSessionRepository, MockTaskQueue,
-        MockTaskRepository, SystemClock,
+        Maintenance, MockApiKeyRepository, MockEventFeed, MockEventLog, MockSessionRepository,
+        MockTaskQueue, MockTaskRepository, SystemClock,
     },
     queue::Reaped,
-    usecase::{keys::Keys, tasks::Tasks, workers::Workers},
+    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -60,9 +60,13 @@ impl Maintenance for Gate {
 
 fn services(gate: Arc<Gate>) -> Services {
     let keys = Keys::new(Arc::new(MockApiKeyRepository::new()), Arc::new(SystemClock));
-    let (tasks, sessions) = (MockTaskRepository::new(), MockSessionRepository::new());
+    let tasks = Arc::new(MockTaskRepository::new());
+    let sessions = Arc::new(MockSessionRepository::new());
+    let (log, feed) = (Arc::new(MockEventLog::new()), Arc::new(MockEventFeed::new()));
     Services {
-        tasks: Arc::new(Tasks::new(Arc::new(tasks), Arc::new(sessions))),
+        tasks: Arc::new(Tasks::new(tasks.clone(), sessions.clone())),
+        events: Arc::new(Events::new(tasks.clone(), log, feed)),
+        sessions: Arc::new(Sessions::new(sessions, tasks)),
         workers: Arc::new(Workers::new(Arc::new(MockTaskQueue::new()))),
         keys: Arc::new(keys),
         maintenance: gate,
