@@ -1,12 +1,15 @@
 //! The gateway, route by route, over mocked ports.
 
+mod account;
 mod browsers;
-mod cancel;
 mod catalogues;
+mod control;
+mod control_state;
 mod hostile;
 mod limit;
 mod list;
 mod probes;
+mod sessions;
 mod status;
 mod submit;
 mod tenancy;
