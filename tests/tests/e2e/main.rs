@@ -16,4 +16,5 @@ mod research;
 mod samples_list;
 mod samples_status;
 mod shutdown;
+mod tasks_command;
 mod worker_protocol;
