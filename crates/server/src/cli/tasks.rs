@@ -14,6 +14,9 @@ Exit codes:
   6    the server cannot be reached
   130  watch: interrupted; the task goes on";
 
+/// Where the help lists the flags that say which server.
+const SERVER: &str = "Server";
+
 /// What `taskgate tasks` was asked for, and of whom.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
@@ -26,21 +29,26 @@ pub(crate) struct TasksFlags {
 
 /// The server to talk to.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Server")]
 pub(crate) struct ClientFlags {
     /// Whose tasks: agent tasks (gateway), or jobs of projects (research)
-    #[arg(long, global = true, value_enum, default_value_t = ClientFace::Gateway)]
+    #[arg(
+        long,
+        global = true,
+        help_heading = SERVER,
+        value_enum,
+        default_value_t = ClientFace::Gateway
+    )]
     pub(crate) face: ClientFace,
     /// Where the face is [default: TASKGATE_URL or http://127.0.0.1:8080; for
     /// research TASKGATE_RESEARCH_URL or http://127.0.0.1:8000]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = SERVER)]
     pub(crate) url: Option<String>,
     /// The API key; others can see it here, so prefer the environment variable
     /// [default: TASKGATE_API_KEY]
-    #[arg(long, global = true, value_name = "KEY")]
+    #[arg(long, global = true, help_heading = SERVER, value_name = "KEY")]
     pub(crate) api_key: Option<String>,
     /// Print the JSON that the server answers, for programs
-    #[arg(long, global = true, help_heading = "Options")]
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 

@@ -9,7 +9,10 @@ use reqwest::{
     header::{HeaderMap, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use std::{ffi::OsString, net::IpAddr, time::Duration};
 
 use super::{exit, text};
@@ -143,12 +146,17 @@ impl Client {
     /// What is to be said of a connection that broke.
     pub(super) fn lost(&self, error: &reqwest::Error) -> Trouble {
         // The layers above the last cause only say which layer they are.
-        Trouble::Unreachable(format!("cannot reach {}: {}", self.base, root(error)))
+        let what = if error.is_decode() { "lost the connection to" } else { "cannot reach" };
+        Trouble::Unreachable(format!("{what} {}: {}", self.base, root(error)))
     }
 
     async fn whole(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
         let text = self.send(request).await?.text().await.map_err(|error| self.lost(&error))?;
-        Ok(Answer { face: self.face, text: text.trim_end().to_owned() })
+        // Anything may answer at an address: a proxy's page must not pass for JSON.
+        match serde_json::from_str::<IgnoredAny>(&text) {
+            Ok(_) => Ok(Answer { face: self.face, text: text.trim().to_owned() }),
+            Err(_) => Err(Trouble::Refused(format!("{} does not answer in JSON", self.base))),
+        }
     }
 
     async fn send(&self, mut request: RequestBuilder) -> Result<Response, Trouble> {
@@ -344,6 +352,14 @@ mod tests {
         let trouble = client.get(client.url(&["tasks"], &[])).await.unwrap_err();
         assert!(trouble.sentence().contains("points elsewhere"), "{trouble:?}");
         assert!(elsewhere.requests().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_page_is_no_answer() {
+        let script = Script::play(vec![Reply::json(200, "<html>")]).await;
+        let client = script.client(ClientFace::Gateway);
+        let trouble = client.get(client.url(&["tasks"], &[])).await.unwrap_err();
+        assert!(trouble.sentence().contains("does not answer in JSON"), "{trouble:?}");
     }
 
     #[tokio::test]

@@ -100,7 +100,7 @@ impl<'a> Follow<'a> {
                 .feed(&bytes)
                 .map_err(|_| Trouble::Refused("an event is too long to be taken".to_owned())),
             // Only `done` ends a stream; this may be a proxy's doing.
-            Ok(None) => Err(Trouble::Unreachable("the stream broke off".to_owned())),
+            Ok(None) => Err(Trouble::Unreachable("the stream ended too early".to_owned())),
             Err(error) => Err(self.client.lost(&error)),
         }
     }

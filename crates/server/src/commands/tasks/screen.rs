@@ -61,18 +61,23 @@ impl Screen {
 
     fn progress(&mut self, done: u64, total: u64, message: String) {
         if total == 0 || !self.terminal {
-            let of = if total == 0 { String::new() } else { format!("/{total}") };
-            let message = if message.is_empty() { message } else { format!(" {message}") };
-            return self.line(&format!("{done}{of}{message}"));
+            let steps = match (done, total) {
+                (0, 0) => String::new(),
+                (done, 0) => format!("{done} "),
+                (done, total) => format!("{done}/{total} "),
+            };
+            return self.line(format!("{steps}{message}").trim_end());
         }
         self.end_line();
         let bar = self.bar.get_or_insert_with(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {wide_msg}");
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}");
             ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
                 .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        bar.set_length(total);
-        bar.set_position(done);
+        bar.update(|state| {
+            state.set_len(total);
+            state.set_pos(done);
+        });
         bar.set_message(message);
     }
 
