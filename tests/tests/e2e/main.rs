@@ -17,4 +17,5 @@ mod samples_list;
 mod samples_status;
 mod shutdown;
 mod tasks_command;
+mod tasks_watch;
 mod worker_protocol;
