@@ -1,10 +1,14 @@
 //! The gateway face: agent tasks, for applications with an API key.
 
-mod cancel;
+mod account;
+mod catalogues;
 mod context;
+mod control;
+mod control_state;
 mod limits;
 mod list;
 mod refusals;
+mod sessions;
 mod spelling;
 mod status;
 mod submission;
@@ -14,7 +18,7 @@ mod tests;
 
 use crate::http::{
     edge,
-    error::{ErrorBody, RateLimitBody},
+    error::{CodedBody, ErrorBody, RateLimitBody},
 };
 use actix_web::web;
 use utoipa::OpenApi;
@@ -31,10 +35,45 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/tasks/{id}").get(status::status).default_service(edge::only("GET")),
         )
+        .configure(controls)
+        .configure(sessions)
+        .configure(account::routes)
+        .configure(catalogues::routes);
+}
+
+fn controls(config: &mut web::ServiceConfig) {
+    let post = || edge::only("POST");
+    config
+        .service(web::resource("/tasks/{id}/cancel").post(control::cancel).default_service(post()))
+        .service(web::resource("/tasks/{id}/pause").post(control::pause).default_service(post()))
+        .service(web::resource("/tasks/{id}/resume").post(control::resume).default_service(post()))
         .service(
-            web::resource("/tasks/{id}/cancel")
-                .post(cancel::cancel)
-                .default_service(edge::only("POST")),
+            web::resource("/tasks/{id}/control-state")
+                .get(control_state::control_state)
+                .default_service(edge::only("GET")),
+        );
+}
+
+fn sessions(config: &mut web::ServiceConfig) {
+    let get = || edge::only("GET");
+    config
+        .service(web::resource("/sessions").get(sessions::list::list).default_service(get()))
+        .service(
+            web::resource("/sessions/{id}")
+                .get(sessions::detail::detail)
+                .patch(sessions::rename::rename)
+                .delete(sessions::delete::delete)
+                .default_service(edge::only("GET, PATCH, DELETE")),
+        )
+        .service(
+            web::resource("/sessions/{id}/history")
+                .get(sessions::history::history)
+                .default_service(get()),
+        )
+        .service(
+            web::resource("/sessions/{id}/events")
+                .get(sessions::turns::turns)
+                .default_service(get()),
         );
 }
 
@@ -45,7 +84,32 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(list::list, submit::submit, status::status, cancel::cancel),
-    components(schemas(ErrorBody<'static>, RateLimitBody<'static>)),
+    paths(
+        list::list,
+        submit::submit,
+        status::status,
+        control::cancel,
+        control::pause,
+        control::resume,
+        control_state::control_state,
+        sessions::list::list,
+        sessions::detail::detail,
+        sessions::history::history,
+        sessions::turns::turns,
+        sessions::rename::rename,
+        sessions::delete::delete,
+        account::me::me,
+        account::list::list,
+        account::create::create,
+        account::revoke::revoke,
+        account::rotate::rotate,
+        catalogues::tools,
+        catalogues::agents,
+        catalogues::skills,
+        catalogues::session_files,
+        catalogues::memory_files,
+        catalogues::schedules,
+    ),
+    components(schemas(ErrorBody<'static>, RateLimitBody<'static>, CodedBody<'static>)),
 )]
 struct Document;

@@ -5,9 +5,12 @@
 
 pub(crate) mod auth;
 pub(crate) mod body;
+pub(crate) mod cors;
 pub(crate) mod edge;
 pub(crate) mod error;
 pub(crate) mod health;
+pub(crate) mod keyless;
 pub(crate) mod query;
 pub(crate) mod reply;
+pub(crate) mod trace;
 pub(crate) mod unread;

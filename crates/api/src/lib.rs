@@ -17,6 +17,7 @@ mod server;
 mod testing;
 mod worker;
 
+pub use http::cors::CorsOrigins;
 pub use openapi::openapi;
 pub use research::ResearchAccess;
 pub use server::{Face, HttpOptions, Services, serve};

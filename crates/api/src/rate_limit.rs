@@ -64,9 +64,7 @@ struct Log(VecDeque<Instant>);
 impl Log {
     /// Counts a request, or refuses it and does not count it.
     fn admit(&mut self, now: Instant) -> (Quota, Result<(), Refusal>) {
-        while self.0.front().is_some_and(|oldest| age(now, *oldest) >= MINUTE.length) {
-            self.0.pop_front();
-        }
+        self.forget(now);
         let refusal = [MINUTE, SECOND]
             .iter()
             .filter_map(|window| {
@@ -83,8 +81,19 @@ impl Log {
             (None, Some(oldest)) => MINUTE.length.saturating_sub(age(now, *oldest)),
             (None, None) => Duration::ZERO,
         };
-        let quota = Quota { remaining: MINUTE.limit.saturating_sub(self.0.len()), reset };
+        let quota = Quota { remaining: self.remaining(), reset };
         (quota, refusal.map_or(Ok(()), Err))
+    }
+
+    /// Drops the requests that have left the minute.
+    fn forget(&mut self, now: Instant) {
+        while self.0.front().is_some_and(|oldest| age(now, *oldest) >= MINUTE.length) {
+            self.0.pop_front();
+        }
+    }
+
+    fn remaining(&self) -> usize {
+        MINUTE.limit.saturating_sub(self.0.len())
     }
 
     /// Whether the log says no more than an empty one.
@@ -120,6 +129,9 @@ impl Default for RateLimiter {
 }
 
 impl RateLimiter {
+    /// How many requests of a key a minute takes.
+    pub(crate) const PER_MINUTE: usize = MINUTE.limit;
+
     /// Below so many logs no sweep is worth its time.
     const SMALL: usize = 1_024;
 
@@ -136,6 +148,15 @@ impl RateLimiter {
             retry_after: whole_seconds(refusal.retry_after),
         });
         (quota, answer)
+    }
+
+    /// How many more requests of this key the minute takes; counts nothing.
+    pub(crate) fn remaining(&self, key: KeyId) -> usize {
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        logs.by_key.get_mut(&key).map_or(MINUTE.limit, |log| {
+            log.forget(Instant::now());
+            log.remaining()
+        })
     }
 }
 
@@ -196,6 +217,14 @@ mod tests {
         assert_eq!(answer, Err(Refusal { window: "minute", retry_after: millis(50_000) }));
         assert_eq!(quota, Quota { remaining: 0, reset: millis(50_000) });
         assert_eq!(log.admit(start + millis(60_000)).1, Ok(()));
+    }
+
+    #[test]
+    fn to_ask_what_remains_counts_nothing() {
+        let (limiter, key) = (RateLimiter::default(), KeyId(Uuid::nil()));
+        assert_eq!(limiter.remaining(key), 100);
+        assert!(limiter.admit(key).1.is_ok());
+        assert_eq!([limiter.remaining(key), limiter.remaining(key)], [99, 99]);
     }
 
     #[test]

@@ -14,15 +14,12 @@ mod view;
 
 pub use access::ResearchAccess;
 
-use crate::{
-    http::{
-        auth::{Caller, NO_KEY},
-        edge,
-        error::{ApiError, ResearchBody},
-    },
-    server::State,
+use crate::http::{
+    auth::{Caller, count},
+    edge,
+    error::{ApiError, ResearchBody},
 };
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpResponse, http::StatusCode, web};
 use serde::Serialize;
 use taskgate_domain::{query::Access, task::Task};
 use utoipa::{OpenApi, ToSchema};
@@ -94,15 +91,4 @@ fn access(caller: &Caller) -> Access {
 /// A task as the detail route shows it.
 fn detail(task: Task) -> Result<TaskDetail, ApiError> {
     TaskDetail::of(task).ok_or(ApiError::NotFound("Task not found"))
-}
-
-/// Counts a request against the limit of its key. Those without a key, where
-/// that is allowed, have no limit.
-fn count(state: &State, caller: &Caller, request: &HttpRequest) -> Result<(), ApiError> {
-    if caller.0.key == NO_KEY {
-        return Ok(());
-    }
-    let (quota, answer) = state.limiter.admit(caller.0.key);
-    request.extensions_mut().insert(quota);
-    answer
 }

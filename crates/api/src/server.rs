@@ -2,7 +2,7 @@
 
 use crate::{
     gateway,
-    http::{auth, edge, health},
+    http::{auth, cors::CorsOrigins, edge, health},
     openapi::openapi,
     rate_limit::RateLimiter,
     research::{self, ResearchAccess},
@@ -13,14 +13,15 @@ use actix_web::{
     body::BoxBody,
     dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse},
     middleware::from_fn,
-    web::{self, Bytes},
+    rt::net::TcpStream,
+    web::{self, Bytes, ServiceConfig},
 };
-use std::{io, net::TcpListener, sync::Arc, time::Duration};
+use std::{any::Any, io, net::TcpListener, sync::Arc, time::Duration};
 use taskgate_domain::{
     ports::Maintenance,
     usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// One of the three APIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,14 @@ pub struct Services {
     pub version: &'static str,
     /// Who may call the research face.
     pub research_access: ResearchAccess,
+    /// Whether no face asks for a key: whoever is on this machine may do
+    /// everything, as the default user, and web pages of others are kept out.
+    pub no_auth: bool,
+    /// Whose web pages may read the gateway's answers.
+    pub cors_origins: CorsOrigins,
+    /// Becomes true when the program stops: answers that would go on for long
+    /// end then. A server that is stopped afterwards waits for none of them.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// How a listener treats its connections. The default is for production.
@@ -84,6 +93,10 @@ pub struct HttpOptions {
     /// How long an idle connection stays open; default: 75 s, longer than
     /// reverse proxies keep theirs.
     pub keep_alive: Duration,
+    /// How long a client may take nothing of what it is sent, because it does
+    /// not read or is no longer there, before its connection is cut; default:
+    /// 30 s. The system keeps this time, on Linux alone.
+    pub unread_deadline: Duration,
 }
 
 /// How many bytes of large bodies a face takes in at the same time. Decoded
@@ -100,6 +113,7 @@ impl Default for HttpOptions {
             header_deadline: Duration::from_secs(10),
             body_deadline: BODY_DEADLINE,
             keep_alive: Duration::from_secs(75),
+            unread_deadline: Duration::from_secs(30),
         }
     }
 }
@@ -124,7 +138,8 @@ impl State {
 }
 
 /// Serves a face on a listener until the server's handle stops it. Signals are
-/// the caller's business.
+/// the caller's business, and so is to say first in [`Services::stopping`] that
+/// a stop is near.
 ///
 /// # Errors
 /// When the listener cannot be used.
@@ -135,8 +150,18 @@ pub fn serve(
     options: &HttpOptions,
 ) -> io::Result<Server> {
     let state = web::Data::new(State::new(face, services, options.body_deadline));
+    listen(state, routes(face), listener, options)
+}
+
+fn listen(
+    state: web::Data<State>,
+    routes: Routes,
+    listener: TcpListener,
+    options: &HttpOptions,
+) -> io::Result<Server> {
     let workers = options.workers.max(1);
-    let server = HttpServer::new(move || app(state.clone()))
+    let unread_deadline = options.unread_deadline;
+    let server = HttpServer::new(move || app_with(state.clone(), routes))
         .workers(workers)
         // actix counts connections for each thread.
         .max_connections(options.max_connections.div_ceil(workers).max(1))
@@ -146,12 +171,42 @@ pub fn serve(
         // A client that has closed its side is gone: without this, an idle
         // stream would never notice.
         .h1_allow_half_closed(false)
+        // Otherwise a small frame of a stream waits until the client has
+        // acknowledged the one before, which takes up to 40 ms.
+        .tcp_nodelay(true)
+        .on_connect(move |connection, _| cut_when_unread(connection, unread_deadline))
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
 }
 
-/// The routes of a face, below the shared edge.
+/// Has the system cut a connection whose client takes nothing for so long. A
+/// stream to such a client waits for room, and would not notice by itself.
+#[cfg(target_os = "linux")]
+fn cut_when_unread(connection: &dyn Any, deadline: Duration) {
+    let Some(connection) = connection.downcast_ref::<TcpStream>() else { return };
+    let cut = socket2::SockRef::from(connection).set_tcp_user_timeout(Some(deadline));
+    if let Err(error) = cut {
+        tracing::debug!(%error, "cannot bound the time that a client may take nothing");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cut_when_unread(_: &dyn Any, _: Duration) {}
+
+/// What adds a face's routes.
+type Routes = fn(&mut ServiceConfig);
+
+const fn routes(face: Face) -> Routes {
+    match face {
+        Face::Gateway => gateway::routes,
+        Face::Research => research::routes,
+        Face::Worker => worker::routes,
+    }
+}
+
+/// A face, with all its routes.
+#[cfg(test)]
 pub(crate) fn app(
     state: web::Data<State>,
 ) -> App<
@@ -163,11 +218,23 @@ pub(crate) fn app(
         InitError = (),
     >,
 > {
-    let routes = match state.face {
-        Face::Gateway => gateway::routes,
-        Face::Research => research::routes,
-        Face::Worker => worker::routes,
-    };
+    let routes = routes(state.face);
+    app_with(state, routes)
+}
+
+/// These routes of a face, below the shared edge.
+fn app_with(
+    state: web::Data<State>,
+    routes: Routes,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
     App::new()
         .app_data(state)
         .configure(health::routes)
@@ -177,91 +244,4 @@ pub(crate) fn app(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Face, HttpOptions, serve};
-    use crate::testing::{KEY, Mocks};
-    use actix_web::web;
-    use std::{
-        io::{Read, Write},
-        net::{SocketAddr, TcpListener, TcpStream},
-        time::Duration,
-    };
-
-    /// Sends these bytes to a gateway over a real connection, and reads until
-    /// the end of the JSON object that is the answer, or to the end.
-    async fn exchange(options: HttpOptions, bytes: Vec<u8>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let options = HttpOptions { workers: 1, ..options };
-        let server = serve(Face::Gateway, listener, Mocks::default().services(), &options).unwrap();
-        let handle = server.handle();
-        let running = actix_web::rt::spawn(server);
-        let answer = web::block(move || talk(address, &bytes)).await.unwrap();
-        handle.stop(true).await;
-        running.await.unwrap().unwrap();
-        answer
-    }
-
-    fn talk(address: SocketAddr, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // The gateway may hang up before it has heard everything.
-        drop(stream.write_all(bytes));
-        let (mut answer, mut buffer) = (String::new(), [0; 1024]);
-        while !answer.ends_with('}') {
-            let length = stream.read(&mut buffer).unwrap();
-            if length == 0 {
-                break;
-            }
-            answer.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
-        }
-        answer
-    }
-
-    fn submit(length: usize) -> String {
-        format!(
-            "POST /api/v1/tasks HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\nContent-Length: {length}\r\n\r\n"
-        )
-    }
-
-    #[actix_web::test]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
-        let options =
-            HttpOptions { body_deadline: Duration::from_millis(50), ..HttpOptions::default() };
-        let answer = exchange(options, format!("{}{{", submit(100)).into()).await;
-        assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
-        assert!(answer.contains("connection: close\r\n"), "{answer}");
-        assert!(answer.ends_with(r#"{"error":"The request body took too long to arrive"}"#));
-    }
-
-    #[actix_web::test]
-    async fn a_client_that_sends_too_much_still_reads_why() {
-        let length = (40 << 20) + 1;
-        let mut request = submit(length).into_bytes();
-        request.resize(request.len() + length, b' ');
-        let answer = exchange(HttpOptions::default(), request).await;
-        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
-        assert!(
-            answer.ends_with(r#"{"error":"Invalid request body: longer than 41943040 bytes"}"#)
-        );
-    }
-
-    #[actix_web::test]
-    async fn a_probe_may_ask_for_the_head_alone() {
-        let request = "HEAD /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
-        let answer = exchange(HttpOptions::default(), request.into()).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
-    }
-
-    #[actix_web::test]
-    async fn bytes_that_are_no_text_are_refused_wherever_they_stand() {
-        for target in ["/api/v1/tasks?status=\u{ff}", "/api/v1/tasks/\u{ff}", "/\u{ff}"] {
-            let request = format!("GET {target} HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\n\r\n");
-            // One byte for each character, so that this is not UTF-8.
-            let bytes = request.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-            let answer = exchange(HttpOptions::default(), bytes).await;
-            assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{target}: {answer}");
-        }
-    }
-}
+mod tests;

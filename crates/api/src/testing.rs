@@ -1,6 +1,7 @@
 //! What the route tests share: a face over mocked ports, and requests to it.
 
 use crate::{
+    http::cors::CorsOrigins,
     research::ResearchAccess,
     server::{BODY_DEADLINE, Face, Services, State, app},
 };
@@ -19,6 +20,7 @@ use taskgate_domain::{
     },
     usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The ports that a test sets expectations on.
@@ -34,6 +36,13 @@ pub(crate) struct Mocks {
     /// Who may call the research face: whoever is on this machine, unless a
     /// test says something else.
     pub(crate) research_access: Option<ResearchAccess>,
+    /// Whether no key is asked for.
+    pub(crate) no_auth: bool,
+    /// Whose web pages may read the gateway's answers: everybody's, unless a
+    /// test says something else.
+    pub(crate) cors_origins: Option<CorsOrigins>,
+    /// What tells of a stop: none comes, unless a test has the sender.
+    pub(crate) stopping: Option<watch::Receiver<bool>>,
 }
 
 /// The key with every scope that [`Face`]s under test accept.
@@ -56,6 +65,14 @@ impl Mocks {
             maintenance: Arc::new(self.maintenance),
             version: "0.0.0-test",
             research_access: self.research_access.unwrap_or(ResearchAccess::Loopback),
+            no_auth: self.no_auth,
+            cors_origins: self.cors_origins.unwrap_or(CorsOrigins::Any),
+            stopping: self.stopping.unwrap_or_else(|| {
+                let (never, stopping) = watch::channel(false);
+                // Who waits for a change would take its end for one.
+                std::mem::forget(never);
+                stopping
+            }),
         }
     }
 
@@ -86,9 +103,23 @@ pub(crate) fn stored_key(scope: Scope) -> ApiKey {
     }
 }
 
-/// Sends a request as it is and prints the whole answer: status, headers in
-/// alphabetical order (those that differ from run to run masked), body.
+/// The headers that every answer of the gateway has, for browsers and traces.
+const EVERYWHERE: [&str; 4] =
+    ["access-control-allow-origin", "access-control-expose-headers", "x-span-id", "x-trace-id"];
+
+/// Sends a request as it is and prints the answer: status, headers in
+/// alphabetical order (those that differ from run to run masked), body. Left
+/// out are the headers of [`EVERYWHERE`].
 pub(crate) async fn send(state: &web::Data<State>, request: TestRequest) -> String {
+    let answer = send_whole(state, request).await;
+    let everywhere = |line: &&str| EVERYWHERE.iter().any(|name| line.starts_with(name));
+    let (head, body) = answer.split_once("\n\n").unwrap();
+    let head: Vec<&str> = head.lines().filter(|line| !everywhere(line)).collect();
+    format!("{}\n\n{body}", head.join("\n"))
+}
+
+/// Like [`send`], with every header.
+pub(crate) async fn send_whole(state: &web::Data<State>, request: TestRequest) -> String {
     let service = init_service(app(state.clone())).await;
     let response = actix_web::test::call_service(&service, request.to_request()).await;
     let mut headers: Vec<String> = response
@@ -96,7 +127,7 @@ pub(crate) async fn send(state: &web::Data<State>, request: TestRequest) -> Stri
         .iter()
         .map(|(name, value)| {
             let value = match name.as_str() {
-                "x-request-id" | "x-ratelimit-reset" => "*",
+                "x-request-id" | "x-ratelimit-reset" | "x-span-id" => "*",
                 _ => value.to_str().unwrap(),
             };
             format!("{name}: {value}")

@@ -250,6 +250,12 @@ impl KeyGrant {
         Ok(Self { description, ..self })
     }
 
+    /// The same with another end; `None` is never.
+    #[must_use]
+    pub fn until(self, expires_at: Option<DateTime<Utc>>) -> Self {
+        Self { expires_at, ..self }
+    }
+
     /// What people call the key.
     pub fn name(&self) -> &str {
         &self.name

@@ -45,6 +45,11 @@ impl Reach {
     pub(crate) const DEV: Self =
         Self::Loopback("`taskgate dev` accepts a key that everybody knows; use `taskgate serve`");
 
+    /// What `taskgate dev --no-auth` allows every face.
+    pub(crate) const NO_AUTH: Self = Self::Loopback(
+        "`taskgate dev --no-auth` lets everybody in; use `taskgate serve`, which asks for keys",
+    );
+
     /// What the research face is allowed.
     pub(crate) const fn of_research(access: ResearchAccess) -> Self {
         match access {
@@ -127,6 +132,15 @@ mod tests {
             "the gateway face may not listen on 0.0.0.0:8080, which is not a loopback address: \
              `taskgate dev` accepts a key that everybody knows; use `taskgate serve`"
         );
+    }
+
+    #[test]
+    fn without_keys_every_face_stays_on_loopback() {
+        for face in Face::ALL {
+            let refusal = Reach::NO_AUTH.resolve(face, "[::]:1").unwrap_err().to_string();
+            assert!(refusal.contains("`taskgate dev --no-auth` lets everybody in"), "{refusal}");
+            assert!(Reach::NO_AUTH.resolve(face, "[::1]:1").is_ok());
+        }
     }
 
     #[test]

@@ -28,7 +28,14 @@ the file, the file over the default.";
 pub(crate) enum Command {
     /// Run everything on this machine, with the embedded store under
     /// ./.taskgate and the key sk_test_123456
-    Dev(ServerFlags),
+    Dev {
+        /// Ask for no API keys: whoever is on this machine may do everything,
+        /// as the default user; web pages of other origins are kept out
+        #[arg(long)]
+        no_auth: bool,
+        #[command(flatten)]
+        flags: ServerFlags,
+    },
     /// Run the faces that are configured
     Serve(ServerFlags),
     /// Bring the store's tables up to date
@@ -141,6 +148,10 @@ pub(crate) struct ServerFlags {
     /// keeps strangers out) [default: loopback]
     #[arg(long, value_name = "WHO")]
     research_access: Option<String>,
+    /// Whose web pages may read the gateway's answers: * (everybody's) or
+    /// origins (https://app.example.com,http://localhost:3000) [default: *]
+    #[arg(long, value_name = "ORIGINS")]
+    cors_allowed_origins: Option<String>,
     /// How many connections to the store are kept at most [default: 16]
     #[arg(long, value_name = "N")]
     pool_size: Option<String>,
@@ -183,6 +194,7 @@ impl SettingFlags for ServerFlags {
             ("research_addr", &self.research_addr),
             ("worker_addr", &self.worker_addr),
             ("research_access", &self.research_access),
+            ("cors_allowed_origins", &self.cors_allowed_origins),
             ("pool_size", &self.pool_size),
             ("log_format", &self.log_format),
             ("log_level", &self.log_level),
@@ -208,6 +220,15 @@ mod tests {
         let command = Cli::parse_from(line.split(' ')).command;
         let Command::Keys(KeysCommand::Create { key, .. }) = command else { panic!("not keys") };
         assert_eq!((key.name.as_str(), key.project), ("b", vec![1, 2]));
+    }
+
+    #[test]
+    fn only_dev_goes_without_keys() {
+        let dev = Cli::parse_from(["taskgate", "dev", "--no-auth"]).command;
+        assert!(matches!(dev, Command::Dev { no_auth: true, .. }));
+        let dev = Cli::parse_from(["taskgate", "dev"]).command;
+        assert!(matches!(dev, Command::Dev { no_auth: false, .. }));
+        assert!(Cli::try_parse_from(["taskgate", "serve", "--no-auth"]).is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// Runs a command.
 pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Dev(flags) => server::run(server::Mode::Dev, &flags),
+        Command::Dev { no_auth, flags } => server::run(server::Mode::Dev { no_auth }, &flags),
         Command::Serve(flags) => server::run(server::Mode::Serve, &flags),
         Command::Migrate { check, store } => migrate::run(check, &store),
         Command::Keys(command) => keys::run(command),

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
-use taskgate_api::ResearchAccess;
+use taskgate_api::{CorsOrigins, ResearchAccess};
 use taskgate_infra::DatabaseUrl;
 
 /// The directory that the default store lies in.
@@ -32,12 +32,13 @@ const DEFAULT_DATABASE_URL: &str = "sqlite://.taskgate/taskgate.db";
 /// Every setting by its name in a configuration file, with its default. Its
 /// environment variable is `TASKGATE_` and the name in capitals, its flag the
 /// name with hyphens.
-pub(crate) const DEFAULTS: [(&str, &str); 8] = [
+pub(crate) const DEFAULTS: [(&str, &str); 9] = [
     ("database_url", DEFAULT_DATABASE_URL),
     ("gateway_addr", "127.0.0.1:8080"),
     ("research_addr", "127.0.0.1:8000"),
     ("worker_addr", "127.0.0.1:8090"),
     ("research_access", "loopback"),
+    ("cors_allowed_origins", "*"),
     ("pool_size", "16"),
     ("log_format", "text"),
     // The HTTP server tells of each start of its threads.
@@ -62,6 +63,9 @@ pub(crate) struct Settings {
     /// Who may call the research face.
     #[serde(deserialize_with = "from_text")]
     pub(crate) research_access: ResearchAccess,
+    /// Whose web pages may read the gateway's answers.
+    #[serde(deserialize_with = "from_text")]
+    pub(crate) cors_allowed_origins: CorsOrigins,
     /// How many connections to the store are kept at most.
     #[serde(deserialize_with = "from_text")]
     pub(crate) pool_size: PoolSize,

@@ -14,9 +14,10 @@ use std::{
 use taskgate_api::{Face, HttpOptions, Services};
 use tokio::{net::TcpSocket, task::JoinSet};
 
-/// How many connections the system holds for a face that is busy. The usual
-/// 128 overflow in a burst, and then a client waits a second to try again.
-const BACKLOG: u32 = 1_024;
+/// How many connections the system holds for a face that is busy, as far as its
+/// own limit goes (`net.core.somaxconn`, 4,096 by default). The usual 128
+/// overflow in a burst, and then a client waits a second to try again.
+const BACKLOG: u32 = 4_096;
 
 /// Sockets that are bound, and not served yet.
 pub(crate) struct Sockets(Vec<Socket>);
@@ -58,19 +59,18 @@ impl Sockets {
         self.0.iter().map(|socket| (socket.face, socket.address)).collect()
     }
 
-    /// Serves every face.
+    /// Serves every face, each in its own way.
     pub(crate) fn serve(
         self,
         services: &Services,
-        options: &HttpOptions,
+        options: impl Fn(Face) -> HttpOptions,
     ) -> Result<Faces, Failure> {
         let mut faces = Faces { servers: JoinSet::new(), handles: Vec::new() };
         for Socket { face, listener, .. } in self.0 {
-            let server = taskgate_api::serve(face, listener, services.clone(), options).map_err(
-                |error| {
+            let server = taskgate_api::serve(face, listener, services.clone(), &options(face))
+                .map_err(|error| {
                     Failure::caused(&format!("cannot serve the {} face", face.as_str()), &error)
-                },
-            )?;
+                })?;
             faces.handles.push(server.handle());
             faces.servers.spawn(server);
         }

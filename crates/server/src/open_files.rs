@@ -2,9 +2,11 @@
 //! of clients may be.
 
 use std::io;
+use taskgate_api::Face;
 
-/// The most connections that one face takes, where the limit leaves room.
-const MAX_CONNECTIONS: u64 = 10_000;
+/// The most connections that one face takes, where the limit leaves room: ten
+/// thousand open streams and as many other callers as keep connections open.
+const MAX_CONNECTIONS: u64 = 16_000;
 /// The fewest, whatever the limit is.
 const MIN_CONNECTIONS: u64 = 16;
 /// Listeners, the log, what the runtimes poll with, and some to spare.
@@ -23,12 +25,21 @@ pub(crate) fn raise_limit() -> io::Result<u64> {
     rlimit::increase_nofile_limit(u64::MAX)
 }
 
-/// How many connections each of so many faces may take below this limit on
-/// open files, beside a pool of connections to the store.
-pub(crate) fn connections(limit: u64, pool_size: u32, faces: usize) -> usize {
+/// How many parts of the room a face gets: applications and their users keep
+/// streams open, and they come to the gateway.
+const fn weight(face: Face) -> u64 {
+    match face {
+        Face::Gateway => 4,
+        Face::Research | Face::Worker => 1,
+    }
+}
+
+/// How many connections one of these faces may take below this limit on open
+/// files, beside a pool of connections to the store.
+pub(crate) fn connections(limit: u64, pool_size: u32, faces: &[Face], face: Face) -> usize {
     let store = (u64::from(pool_size) + FURTHER_CONNECTIONS) * FILES_OF_A_CONNECTION;
-    let faces = u64::try_from(faces).unwrap_or(u64::MAX).max(1);
-    let share = limit.saturating_sub(RESERVE + store) / faces;
+    let parts: u64 = faces.iter().copied().map(weight).sum();
+    let share = limit.saturating_sub(RESERVE + store) / parts.max(1) * weight(face);
     // Within bounds that every `usize` holds.
     usize::try_from(share.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)).unwrap_or(usize::MAX)
 }
@@ -36,19 +47,22 @@ pub(crate) fn connections(limit: u64, pool_size: u32, faces: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{connections, raise_limit};
+    use taskgate_api::Face;
 
     #[test]
     fn faces_share_what_the_store_leaves() {
-        assert_eq!(connections(1_024, 16, 3), 302);
-        assert_eq!(connections(1_024, 16, 1), 906);
-        assert_eq!(connections(65_536, 16, 3), 10_000);
-        assert_eq!(connections(u64::MAX, 1_000, 3), 10_000);
+        let gateway = |limit, faces: &[Face]| connections(limit, 16, faces, Face::Gateway);
+        assert_eq!(gateway(1_024, &Face::ALL), 604);
+        assert_eq!(connections(1_024, 16, &Face::ALL, Face::Worker), 151);
+        assert_eq!(gateway(1_024, &[Face::Gateway]), 904);
+        assert_eq!(gateway(20_000, &Face::ALL), 13_252);
+        assert_eq!(gateway(u64::MAX, &Face::ALL), 16_000);
     }
 
     #[test]
     fn a_small_limit_leaves_a_few() {
-        assert_eq!(connections(256, 1_000, 3), 16);
-        assert_eq!(connections(0, 1, 0), 16);
+        assert_eq!(connections(256, 1_000, &Face::ALL, Face::Gateway), 16);
+        assert_eq!(connections(0, 1, &[], Face::Worker), 16);
     }
 
     #[test]

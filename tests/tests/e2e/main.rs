@@ -2,6 +2,7 @@
 
 mod access;
 mod bad_input;
+mod browsers;
 mod commands;
 mod documents;
 mod durability;
@@ -9,6 +10,7 @@ mod gateway_cancel;
 mod gateway_list;
 mod gateway_status;
 mod gateway_submit;
+mod no_auth;
 mod outage;
 mod rate_limit;
 mod replicas;

@@ -1,18 +1,10 @@
 //! What guards a write from being sent too often, or twice.
 
-use crate::{
-    http::{auth::Caller, error::ApiError},
-    server::State,
-};
-use actix_web::{HttpMessage, HttpRequest, HttpResponseBuilder, http::header::HeaderValue};
-use taskgate_domain::{id::UserId, task::submit::IdempotencyKey};
+pub(super) use crate::http::auth::count;
 
-/// Counts a request against its key's limit; the edge writes the headers.
-pub(super) fn count(request: &HttpRequest, state: &State, caller: &Caller) -> Result<(), ApiError> {
-    let (quota, answer) = state.limiter.admit(caller.0.key);
-    request.extensions_mut().insert(quota);
-    answer
-}
+use crate::http::{auth::Caller, error::ApiError};
+use actix_web::{HttpRequest, HttpResponseBuilder, http::header::HeaderValue};
+use taskgate_domain::{id::UserId, task::submit::IdempotencyKey};
 
 /// What a client says to be able to repeat a request, before the body is seen.
 pub(super) struct Repeat {

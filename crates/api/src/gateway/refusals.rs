@@ -2,7 +2,7 @@
 //! the table in [`http::error`](crate::http::error).
 #![expect(dead_code, reason = "these types describe answers and are never made")]
 
-use crate::http::error::{ErrorBody, RateLimitBody};
+use crate::http::error::{CodedBody, ErrorBody, RateLimitBody};
 use utoipa::IntoResponses;
 
 /// What every route may answer.
@@ -44,6 +44,31 @@ pub(super) enum Missing {
     NotFound(ErrorBody<'static>),
 }
 
+/// What the routes of one session may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum NoSession {
+    /// The caller has no such session.
+    #[response(status = 404)]
+    NotFound(ErrorBody<'static>),
+}
+
+/// What the events of a session may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum TooMuch {
+    /// The turns have over 5000 events, or over 64 MiB of text.
+    #[response(status = 413)]
+    AnswerTooLarge(ErrorBody<'static>),
+}
+
+/// What pause and resume may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum WrongState {
+    /// The task is not where it can be paused or resumed; the error says where
+    /// it is.
+    #[response(status = 409)]
+    Conflict(ErrorBody<'static>),
+}
+
 /// What the routes under the rate limit may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum Limited {
@@ -55,4 +80,57 @@ pub(super) enum Limited {
         ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
     ))]
     RateLimited(RateLimitBody<'static>),
+}
+
+/// What the routes about the caller's account may answer.
+#[derive(IntoResponses)]
+pub(super) enum AccountRefused {
+    /// There is no valid API key in the request.
+    #[response(status = 401, headers(("WWW-Authenticate" = String, description = "How to show a key.")))]
+    Unauthorized(ErrorBody<'static>),
+    /// The API key is not for this API.
+    #[response(status = 403)]
+    Forbidden(ErrorBody<'static>),
+    /// `method_not_allowed`: the route does not take this method.
+    #[response(status = 405, headers(("Allow" = String, description = "The methods that it takes.")))]
+    MethodNotAllowed(CodedBody<'static>),
+    /// `internal_error`: the store failed.
+    #[response(status = 500)]
+    Failed(CodedBody<'static>),
+    /// `busy`: the store has no capacity now.
+    #[response(status = 503, headers(("Retry-After" = i64, description = "Seconds to wait.")))]
+    Busy(CodedBody<'static>),
+}
+
+/// What the routes that take an id or a body may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum AccountInvalid {
+    /// `invalid_request`: the request breaks a rule, which the message names.
+    #[response(status = 400)]
+    Invalid(CodedBody<'static>),
+}
+
+/// What the routes that take a body may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum AccountSlow {
+    /// `request_timeout`: the body took too long to arrive.
+    #[response(status = 408)]
+    BodyTimeout(CodedBody<'static>),
+}
+
+/// What the routes of one key may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum NoKey {
+    /// `not_found`: the caller has no such key, or it was revoked before.
+    #[response(status = 404)]
+    NotFound(CodedBody<'static>),
+}
+
+/// What the replacement of a key may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum NoStoredKey {
+    /// `api_key_required`: the key of the request is not in the store, or was
+    /// revoked a moment ago.
+    #[response(status = 400)]
+    StoredKeyNeeded(CodedBody<'static>),
 }

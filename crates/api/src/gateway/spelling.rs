@@ -1,7 +1,21 @@
 //! How the gateway spells statuses, modes and ids.
 
-use taskgate_domain::task::{status::TaskStatus, work::Mode};
+use crate::http::{edge::path_parameter, error::ApiError};
+use actix_web::HttpRequest;
+use taskgate_domain::{
+    id::TaskId,
+    task::{status::TaskStatus, work::Mode},
+};
 use utoipa::openapi::{Object, ObjectBuilder, Type};
+
+/// What begins every status but those that sessions show.
+const STATUS_PREFIX: &str = "TASK_STATUS_";
+
+/// A status as sessions show it, without the prefix (gateway contract, 0.6).
+pub(super) fn bare_status(value: TaskStatus) -> &'static str {
+    let prefixed = status(value);
+    prefixed.strip_prefix(STATUS_PREFIX).unwrap_or(prefixed)
+}
 
 /// A status as answers show it.
 pub(super) const fn status(status: TaskStatus) -> &'static str {
@@ -19,6 +33,16 @@ pub(super) const fn status(status: TaskStatus) -> &'static str {
 /// The schema of a status in answers.
 pub(super) fn status_schema() -> Object {
     names("Where the task is in its life.", TaskStatus::ALL.map(status))
+}
+
+/// The schema of a status in sessions.
+pub(super) fn bare_status_schema() -> Object {
+    names("Where the task is in its life.", TaskStatus::ALL.map(bare_status))
+}
+
+/// The schema of a mode in sessions, which name it as submits do.
+pub(super) fn bare_mode_schema() -> Object {
+    names("How the agent goes about the query.", Mode::ALL.map(Mode::as_str))
 }
 
 /// The schema of a mode in answers.
@@ -66,15 +90,29 @@ pub(super) fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+/// The task that a request's path names.
+///
+/// # Errors
+/// [`ApiError::Invalid`] when the name has not the form of an id, and
+/// [`ApiError::NotFound`] when no task is named so.
+pub(super) fn task_of(request: &HttpRequest) -> Result<TaskId, ApiError> {
+    let id = path_parameter(request, "id");
+    if !is_id(id) {
+        return Err(ApiError::invalid("Invalid task ID"));
+    }
+    id.parse().map_err(|_| ApiError::NotFound("Task not found"))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{is_id, status, status_filter};
+    use super::{bare_status, is_id, status_filter};
     use taskgate_domain::task::status::TaskStatus;
 
     #[test]
     fn every_status_can_be_filtered_by() {
         for value in TaskStatus::ALL {
-            let bare = status(value).trim_start_matches("TASK_STATUS_");
+            let bare = bare_status(value);
+            assert!(!bare.starts_with("TASK"));
             assert_eq!(status_filter(bare), Some(value));
             assert_eq!(status_filter(&bare.to_lowercase()), Some(value));
         }

@@ -5,14 +5,13 @@ use super::{
     spelling,
 };
 use crate::{
-    http::{auth::Caller, body, edge::path_parameter, error::ApiError, reply::Timestamp},
+    http::{auth::Caller, body, error::ApiError, reply::Timestamp},
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use taskgate_domain::{
-    id::TaskId,
     json::JsonObject,
     query::{Access, TaskKey},
     task::{Progress, Task, outcome::Outcome, status::TaskStatus, work::Work},
@@ -36,11 +35,7 @@ pub(super) async fn status(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = path_parameter(&request, "id");
-    if !spelling::is_id(id) {
-        return Err(ApiError::invalid("Invalid task ID"));
-    }
-    let id: TaskId = id.parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+    let id = spelling::task_of(&request)?;
     let task = state
         .services
         .tasks
@@ -183,7 +178,7 @@ fn fraction(progress: Progress) -> Option<f64> {
 /// What was told beside the result.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Metadata<'a> {
+pub(super) enum Metadata<'a> {
     /// In the worker's words, to the byte.
     Given(&'a JsonObject),
     /// Of a worker that gave none, what its usage tells.
@@ -191,7 +186,7 @@ enum Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    fn of(outcome: &'a Outcome) -> Option<Self> {
+    pub(super) fn of(outcome: &'a Outcome) -> Option<Self> {
         if let Some(metadata) = &outcome.metadata {
             return Some(Self::Given(metadata));
         }
@@ -207,7 +202,7 @@ impl<'a> Metadata<'a> {
 
 /// One model's share of a task's usage (gateway contract, section 9).
 #[derive(Serialize)]
-struct ModelShare<'a> {
+pub(super) struct ModelShare<'a> {
     model: &'a str,
     provider: &'a str,
     executions: u32,

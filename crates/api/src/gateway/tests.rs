@@ -1,10 +1,15 @@
 //! The gateway, route by route, over mocked ports.
 
-mod cancel;
+mod account;
+mod browsers;
+mod catalogues;
+mod control;
+mod control_state;
 mod hostile;
 mod limit;
 mod list;
 mod probes;
+mod sessions;
 mod status;
 mod submit;
 mod tenancy;

@@ -1,14 +1,17 @@
 //! Who calls: API keys on their way in.
 
 use crate::{
-    http::error::ApiError,
+    http::{error::ApiError, keyless::Keyless, query::Query},
     server::{Face, State},
 };
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest,
     body::{BoxBody, MessageBody},
     dev::{Payload, ServiceRequest, ServiceResponse},
-    http::header::{self, HeaderMap},
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
     middleware::Next,
     web,
 };
@@ -38,13 +41,15 @@ impl FromRequest for Caller {
 /// Lets a request pass that shows a valid key with the face's scope.
 ///
 /// A research face that demands no keys also lets those pass that show none,
-/// as the default tenant, unless they come from a foreign web page; a key that is shown must be valid all the same.
+/// as the default tenant, unless they come from a foreign web page; a key that
+/// is shown must be valid all the same. A server that asks for no keys at all
+/// looks at none, and lets everybody else pass with every scope.
 pub(crate) async fn authenticate(
     state: web::Data<State>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match principal(&state, request.headers()).await {
+    match principal(&state, request.request()).await {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             next.call(request).await.map(ServiceResponse::map_into_boxed_body)
@@ -53,17 +58,23 @@ pub(crate) async fn authenticate(
     }
 }
 
-async fn principal(state: &State, headers: &HeaderMap) -> Result<Principal, ApiError> {
+async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, ApiError> {
+    let headers = request.headers();
+    if state.services.no_auth {
+        Keyless::Loopback.admit(headers)?;
+        return Ok(anybody(state.face, headers));
+    }
     let scope = match state.face {
         Face::Gateway => Scope::Gateway,
         Face::Research => Scope::Research,
         Face::Worker => Scope::Worker,
     };
-    let key = match key(headers) {
+    let key = match key(headers).or_else(|| key_in_query(state.face, request)) {
         Some(key) => key,
         None if state.face == Face::Research => {
-            state.services.research_access.admit_without_key(headers)?;
-            return Ok(anonymous());
+            let keyless = state.services.research_access.keyless();
+            keyless.ok_or(ApiError::Unauthorized)?.admit(headers)?;
+            return Ok(keyless_principal([Scope::Research]));
         }
         None => return Err(ApiError::Unauthorized),
     };
@@ -80,14 +91,29 @@ async fn principal(state: &State, headers: &HeaderMap) -> Result<Principal, ApiE
 /// The key of those who show none; no key has this id.
 pub(crate) const NO_KEY: KeyId = KeyId(Uuid::max());
 
-/// Whoever calls a research face without a key.
-fn anonymous() -> Principal {
+/// Whoever calls without a key.
+fn keyless_principal(scopes: impl Into<BTreeSet<Scope>>) -> Principal {
     Principal {
         tenant: TenantId::DEFAULT,
         user: UserId::DEFAULT,
         key: NO_KEY,
-        scopes: BTreeSet::from([Scope::Research]),
+        scopes: scopes.into(),
         projects: None,
+    }
+}
+
+/// Whoever calls a server that asks for no keys. On the gateway, callers may
+/// say by their ids who they are (gateway contract, 0.2).
+fn anybody(face: Face, headers: &HeaderMap) -> Principal {
+    let id = |name: &str| {
+        let text = headers.get(name)?.to_str().ok()?;
+        Uuid::parse_str(text).ok().filter(|_| face == Face::Gateway)
+    };
+    let default = keyless_principal(Scope::ALL);
+    Principal {
+        tenant: id("x-tenant-id").map_or(default.tenant, TenantId),
+        user: id("x-user-id").map_or(default.user, UserId),
+        ..default
     }
 }
 
@@ -107,18 +133,49 @@ fn key(headers: &HeaderMap) -> Option<KeySecret> {
         .then(|| KeySecret::new(token))
 }
 
+/// The key in the query of a request for a stream of the gateway, the one place
+/// where it may stand: a browser's `EventSource` and `WebSocket` send no header
+/// of the page's choice (gateway contract, 0.2).
+fn key_in_query(face: Face, request: &HttpRequest) -> Option<KeySecret> {
+    let is_stream = face == Face::Gateway
+        && request.method() == Method::GET
+        && request.path().starts_with("/api/v1/stream/");
+    if !is_stream {
+        return None;
+    }
+    let query = Query::read(request.query_string(), &["api_key", "token"]).ok()?;
+    query.get("api_key").or_else(|| query.get("token")).map(KeySecret::new)
+}
+
+/// Counts a request against the limit of its key; the edge writes the headers.
+/// Those without a key, where that is allowed, have no limit.
+///
+/// # Errors
+/// [`ApiError::RateLimited`]
+pub(crate) fn count(request: &HttpRequest, state: &State, caller: &Caller) -> Result<(), ApiError> {
+    if caller.0.key == NO_KEY {
+        return Ok(());
+    }
+    let (quota, answer) = state.limiter.admit(caller.0.key);
+    request.extensions_mut().insert(quota);
+    answer
+}
+
 #[cfg(test)]
 mod tests {
+    use super::anybody;
     use crate::{
         research::ResearchAccess,
         server::Face,
         testing::{KEY, Mocks, send, stored_key, with_key},
     };
-    use actix_web::test::TestRequest;
+    use actix_web::{http::Method, test::TestRequest};
     use taskgate_domain::{
         error::StoreError,
+        id::{TenantId, UserId},
         key::{KeySecret, Scope},
     };
+    use uuid::Uuid;
 
     const PATH: &str = "/api/v1/nowhere";
 
@@ -226,5 +283,90 @@ mod tests {
 
         {"error":"Failed to check the API key: database error"}
         "#);
+    }
+
+    #[actix_web::test]
+    async fn the_query_carries_the_key_of_a_stream_alone() {
+        let status = async |face: Face, method: Method, uri: &str| -> String {
+            let request = TestRequest::with_uri(uri).method(method);
+            send(&Mocks::default().state(face), request).await[..3].to_owned()
+        };
+        let stream = |query: &str| format!("/api/v1/stream/nowhere?{query}");
+        for query in [
+            "api_key=sk_test_123456",
+            "token=sk_test_123456",
+            "api_key=&token=sk_test_123456",
+            "workflow_id=x&api_key=sk%5Ftest_123456&token=wrong",
+        ] {
+            let found = status(Face::Gateway, Method::GET, &stream(query)).await;
+            assert_eq!(found, "404", "{query}");
+        }
+        for query in ["", "api_key=wrong&token=sk_test_123456", "key=sk_test_123456", "api_key=%"] {
+            let found = status(Face::Gateway, Method::GET, &stream(query)).await;
+            assert_eq!(found, "401", "{query}");
+        }
+        let right = "api_key=sk_test_123456";
+        assert_eq!(status(Face::Gateway, Method::POST, &stream(right)).await, "401");
+        assert_eq!(status(Face::Worker, Method::GET, &stream(right)).await, "401");
+        for path in ["/api/v1/streams/x", "/api/v1/stream", "/api/v1/tasks", "/api/v1/tasks/x"] {
+            let uri = format!("{path}?{right}");
+            assert_eq!(status(Face::Gateway, Method::GET, &uri).await, "401", "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_header_wins_over_the_query() {
+        let wrong = TestRequest::get()
+            .uri("/api/v1/stream/nowhere?api_key=sk_test_123456")
+            .insert_header(("Authorization", "Bearer wrong"));
+        let answer = send(&Mocks::default().state(Face::Gateway), wrong).await;
+        assert!(answer.starts_with("401"), "{answer}");
+    }
+
+    fn without_auth() -> Mocks {
+        let research_access = Some(ResearchAccess::Keys);
+        Mocks { no_auth: true, research_access, ..Mocks::default() }
+    }
+
+    #[actix_web::test]
+    async fn a_server_without_keys_looks_at_none() {
+        for face in Face::ALL {
+            for request in [
+                TestRequest::get(),
+                TestRequest::get().insert_header(("X-API-Key", "wrong")),
+                TestRequest::get().insert_header(("Origin", "http://localhost:3000")),
+            ] {
+                assert_eq!(status(without_auth(), face, request).await, PASSED, "{face:?}");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_server_without_keys_keeps_foreign_pages_out() {
+        for face in Face::ALL {
+            for header in [("Origin", "https://evil.example"), ("Host", "evil.example")] {
+                let request = with_key(TestRequest::get()).insert_header(header);
+                assert_eq!(status(without_auth(), face, request).await, "403 Forbidden");
+            }
+        }
+    }
+
+    #[actix_web::test]
+    async fn without_keys_a_caller_of_the_gateway_says_who_it_is() {
+        let ids = |face, user: &str, tenant: &str| {
+            let request = TestRequest::get()
+                .insert_header(("X-User-Id", user))
+                .insert_header(("X-Tenant-Id", tenant))
+                .to_http_request();
+            let principal = anybody(face, request.headers());
+            assert!(Scope::ALL.into_iter().all(|scope| principal.may(scope)));
+            (principal.user, principal.tenant)
+        };
+        let (user, tenant) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        let said = ids(Face::Gateway, &user.to_string(), &tenant.to_string());
+        assert_eq!(said, (UserId(user), TenantId(tenant)));
+        let default = (UserId::DEFAULT, TenantId::DEFAULT);
+        assert_eq!(ids(Face::Gateway, "ann", ""), default);
+        assert_eq!(ids(Face::Research, &user.to_string(), &tenant.to_string()), default);
     }
 }

@@ -2,7 +2,12 @@
 //! of the face.
 
 use crate::{
-    http::{error::ApiError, unread::Unread},
+    http::{
+        cors::{self, Cors},
+        error::ApiError,
+        trace::{self, Trace},
+        unread::Unread,
+    },
     rate_limit::Quota,
     server::{Face, State},
 };
@@ -10,7 +15,7 @@ use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse, Route,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{HeaderMap, HeaderName, HeaderValue},
+    http::{Method, header::HeaderName},
     middleware::Next,
     web,
 };
@@ -27,21 +32,38 @@ pub(crate) async fn edge(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let unread = Unread::of(&mut request);
-    let face = request.app_data::<web::Data<State>>().map_or(Face::Gateway, |state| state.face);
-    let id = request_id(request.headers());
+    let state = request.app_data::<web::Data<State>>();
+    let face = state.map_or(Face::Gateway, |state| state.face);
+    let fresh = Uuid::new_v4();
+    let headers = request.headers();
+    let id = headers.get(REQUEST_ID).filter(|id| trace::is_loggable(id)).cloned();
+    let id = id.unwrap_or_else(|| trace::header(&fresh.to_string()));
+    let gateway = state
+        .filter(|_| face == Face::Gateway)
+        .map(|state| (Trace::of(headers, fresh), Cors::of(&state.services, headers)));
     let span = tracing::info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
+        trace = gateway.as_ref().map(|(trace, _)| trace.id()),
         face = face.as_str(),
         method = %request.method(),
         path = request.path(),
     );
     let answer = async move {
         let start = Instant::now();
-        let mut response = write_error(face, next.call(request).await?);
+        let mut response = match &gateway {
+            Some(_) if request.method() == Method::OPTIONS => {
+                request.into_response(cors::preflight())
+            }
+            _ => write_error(face, next.call(request).await?),
+        };
         let quota = response.request().extensions().get::<Quota>().copied();
         if let Some(quota) = quota {
             quota.write(response.headers_mut());
+        }
+        if let Some((trace, cors)) = gateway {
+            trace.write(response.headers_mut());
+            cors.write(response.headers_mut());
         }
         response.headers_mut().insert(REQUEST_ID, id);
         tracing::debug!(
@@ -55,19 +77,6 @@ pub(crate) async fn edge(
         })
     };
     answer.instrument(span).await
-}
-
-/// The id that the client gave the request, if it is one to be logged, or a
-/// new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(REQUEST_ID).filter(|id| {
-        let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._:-".contains(byte);
-        (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
-    });
-    given.cloned().unwrap_or_else(|| {
-        let id = Uuid::new_v4().to_string();
-        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("unknown"))
-    })
 }
 
 fn write_error<B: MessageBody + 'static>(
@@ -160,7 +169,13 @@ mod tests {
         let text = log.text();
         let lines: Vec<&str> = text.lines().filter(|line| line.contains("no such table")).collect();
         assert_eq!(lines.len(), 1, "{text}");
-        for part in ["ERROR", r#"id="req-1""#, "Failed to list tasks", "path=\"/api/v1/tasks\""] {
+        for part in [
+            "ERROR",
+            r#"id="req-1""#,
+            r#"trace="req-1""#,
+            "Failed to list tasks",
+            "path=\"/api/v1/tasks\"",
+        ] {
             assert!(lines[0].contains(part), "{part}: {text}");
         }
         assert!(!text.contains(KEY) && !text.contains("RUNNING"), "{text}");

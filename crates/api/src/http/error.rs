@@ -2,7 +2,7 @@
 
 use crate::server::Face;
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpResponse, HttpResponseBuilder, ResponseError,
     http::{StatusCode, header},
 };
 use serde::Serialize;
@@ -28,8 +28,15 @@ pub(crate) enum ApiError {
     NotFound(&'static str),
     /// The route exists, and takes only these methods.
     MethodNotAllowed(&'static str),
-    /// The state of the thing does not allow the request.
-    Conflict(&'static str),
+    /// The contract has this, and taskgate does not; the sentence says what.
+    NotOffered(&'static str),
+    /// The state of the thing does not allow the request; the text says why.
+    Conflict(Cow<'static, str>),
+    /// What is asked for does not fit into one answer; the sentence says what
+    /// to ask for instead.
+    AnswerTooLarge(&'static str),
+    /// This is for keys that the store has, and the caller's is none of them.
+    StoredKeyNeeded,
     /// The key has used up its requests.
     RateLimited {
         /// The window that is full.
@@ -74,7 +81,7 @@ impl ApiError {
     pub(crate) fn report(operation: &'static str) -> impl FnOnce(ReportError) -> Self {
         move |error| match error {
             ReportError::NotFound => Self::NotFound("Task not found"),
-            ReportError::LeaseLost => Self::Conflict("lease_lost"),
+            ReportError::LeaseLost => Self::Conflict("lease_lost".into()),
             ReportError::Invalid(error) => error.into(),
             ReportError::Store(error) => Self::store(operation)(error),
         }
@@ -83,7 +90,7 @@ impl ApiError {
     /// The status of the answer on this face.
     pub(crate) const fn status(&self, face: Face) -> StatusCode {
         match self {
-            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::StoredKeyNeeded => StatusCode::BAD_REQUEST,
             // The gateway's clients know no 413 (gateway contract, 0.1).
             Self::BodyTooLarge(_) => match face {
                 Face::Gateway => StatusCode::BAD_REQUEST,
@@ -94,18 +101,73 @@ impl ApiError {
             Self::Forbidden(_) | Self::KeyNeeded(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::AnswerTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// Writes the answer in the face's shape. The cause of a failure is logged
-    /// here, under the span of the request, and nowhere else.
+    /// The word by which programs tell the error, on the routes that have one
+    /// (gateway contract, section 15).
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) | Self::BodyTooLarge(_) => "invalid_request",
+            Self::StoredKeyNeeded => "api_key_required",
+            Self::BodyTimeout => "request_timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden(_) | Self::KeyNeeded(_) => "forbidden",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::NotOffered(_) => "not_offered",
+            Self::Conflict(_) => "conflict",
+            Self::AnswerTooLarge(_) => "too_large",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Busy => "busy",
+            Self::Store { .. } => "internal_error",
+        }
+    }
+
+    /// Writes the answer in the face's shape, and [logs](Self::log) it.
     pub(crate) fn respond(&self, face: Face) -> HttpResponse {
-        let status = self.status(face);
-        let mut response = HttpResponse::build(status);
+        let mut response = self.start(face);
+        let error = self.to_string();
+        match (face, self) {
+            (Face::Research, _) => {
+                let code = self.status(face).as_u16();
+                response.json(ResearchBody { code, message: &error, data: None })
+            }
+            (Face::Gateway | Face::Worker, Self::RateLimited { window, retry_after }) => response
+                .json(RateLimitBody {
+                    error: &error,
+                    message: format!(
+                        "Too many requests in this {window}, retry in {retry_after} s"
+                    ),
+                    window,
+                }),
+            (Face::Gateway | Face::Worker, _) => response.json(ErrorBody { error: &error }),
+        }
+    }
+
+    /// Writes the answer of a route whose errors have [codes](Self::code), and
+    /// [logs](Self::log) it.
+    pub(crate) fn respond_in_code(&self, face: Face) -> HttpResponse {
+        match self {
+            // These have one body on all routes.
+            Self::Unauthorized | Self::RateLimited { .. } => self.respond(face),
+            _ => {
+                let body = CodedBody { error: self.code(), message: &self.to_string() };
+                self.start(face).json(body)
+            }
+        }
+    }
+
+    /// The status and headers of the answer.
+    fn start(&self, face: Face) -> HttpResponseBuilder {
+        self.log();
+        let mut response = HttpResponse::build(self.status(face));
         match self {
             Self::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, r#"Bearer realm="taskgate""#));
@@ -119,31 +181,26 @@ impl ApiError {
             Self::Busy => {
                 response.insert_header((header::RETRY_AFTER, "1"));
             }
-            Self::Store { operation, cause } => {
-                tracing::error!(operation, cause = %Chain(cause.as_ref()), "the store failed");
-            }
             Self::Invalid(_)
             | Self::BodyTooLarge(_)
             | Self::BodyTimeout
             | Self::Forbidden(_)
             | Self::KeyNeeded(_)
             | Self::NotFound(_)
-            | Self::Conflict(_) => {}
+            | Self::NotOffered(_)
+            | Self::Conflict(_)
+            | Self::AnswerTooLarge(_)
+            | Self::StoredKeyNeeded
+            | Self::Store { .. } => {}
         }
-        let error = self.to_string();
-        match (face, self) {
-            (Face::Research, _) => {
-                response.json(ResearchBody { code: status.as_u16(), message: &error, data: None })
-            }
-            (Face::Gateway | Face::Worker, Self::RateLimited { window, retry_after }) => response
-                .json(RateLimitBody {
-                    error: &error,
-                    message: format!(
-                        "Too many requests in this {window}, retry in {retry_after} s"
-                    ),
-                    window,
-                }),
-            (Face::Gateway | Face::Worker, _) => response.json(ErrorBody { error: &error }),
+        response
+    }
+
+    /// Logs the cause of a failure, under the span of the request; nothing else
+    /// does. To be called once, for an answer that has begun when it fails.
+    pub(crate) fn log(&self) {
+        if let Self::Store { operation, cause } = self {
+            tracing::error!(operation, cause = %Chain(cause.as_ref()), "the store failed");
         }
     }
 }
@@ -160,9 +217,11 @@ impl fmt::Display for ApiError {
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::Forbidden(scope) => write!(f, "The API key lacks the scope {scope}"),
             Self::KeyNeeded(why) => f.write_str(why),
-            Self::NotFound(what) => f.write_str(what),
+            Self::NotFound(what) | Self::NotOffered(what) => f.write_str(what),
             Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
             Self::Conflict(what) => f.write_str(what),
+            Self::AnswerTooLarge(what) => f.write_str(what),
+            Self::StoredKeyNeeded => f.write_str("Only a key from the store can be replaced"),
             Self::RateLimited { .. } => f.write_str("Rate limit exceeded"),
             Self::Busy => f.write_str("The service is busy, try again"),
             Self::Store { operation, .. } => write!(f, "{operation}: database error"),
@@ -199,6 +258,15 @@ pub(crate) struct RateLimitBody<'a> {
     message: String,
     /// Which window is full: `minute` or `second`.
     window: &'a str,
+}
+
+/// The error body of the routes about the caller's account.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct CodedBody<'a> {
+    /// What went wrong, in a word for programs.
+    error: &'a str,
+    /// The same in a sentence.
+    message: &'a str,
 }
 
 /// The research face's error body.

@@ -49,7 +49,7 @@ pub(super) async fn create(
     let body = body::read(&state, &request, payload, body::LIMIT).await?;
     let decode = |bytes: &[u8]| Ok(body::json::<CreateTask>(bytes)?.into_domain()?);
     let (work, options) = body.decode(decode).await?;
-    count(&state, &caller, &request)?;
+    count(&request, &state, &caller)?;
     if !access(&caller).sees_project(work.project) {
         return Err(ApiError::NotFound("Project not found"));
     }

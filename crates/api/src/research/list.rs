@@ -48,7 +48,7 @@ pub(super) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = read_list(request.query_string())?;
-    count(&state, &caller, &request)?;
+    count(&request, &state, &caller)?;
     let Caller(principal) = caller;
     let found = state
         .services

@@ -56,7 +56,7 @@ pub(super) async fn cancel(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let key = task_key(&request)?;
-    count(&state, &caller, &request)?;
+    count(&request, &state, &caller)?;
     let cancellation = state
         .services
         .tasks

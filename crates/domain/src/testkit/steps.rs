@@ -221,17 +221,16 @@ impl Ports {
         assert!(self.claim(nothing).await.is_empty(), "nothing of this kind was submitted");
     }
 
-    /// A task's whole log, read on from where the part before ends: a part may
-    /// be shorter than the log is by now.
+    /// A task's whole log.
     pub async fn log(&self, number: TaskNumber) -> Vec<Arc<TaskEvent>> {
-        let mut log: Vec<Arc<TaskEvent>> = Vec::new();
+        let mut log = Vec::new();
         loop {
-            let after = log.last().map_or(0, |event| event.seq);
-            let part = self.events.events(number, after, 1_000).await.expect("the log is read");
-            if part.is_empty() {
-                break log;
+            let after = log.last().map_or(0, |event: &Arc<TaskEvent>| event.seq);
+            let more = self.events.events(number, after, 1_000).await.expect("the log is read");
+            if more.is_empty() {
+                return log;
             }
-            log.extend(part);
+            log.extend(more);
         }
     }
 

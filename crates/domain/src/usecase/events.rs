@@ -84,17 +84,18 @@ impl Events {
     }
 
     /// Reads what is kept of the logs of several tasks, in the order of their
-    /// numbers, at most `limit` events in all. Whose the tasks are, the caller
-    /// knows.
+    /// numbers, at most `limit` events in all after `offset` ones. Whose the
+    /// tasks are, the caller knows.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn of_turns(
         &self,
         tasks: Vec<TaskNumber>,
+        offset: i64,
         limit: u16,
     ) -> Result<Vec<(TaskNumber, TaskEvent)>, StoreError> {
-        self.log.history(tasks, 0, limit).await
+        self.log.history(tasks, offset, limit).await
     }
 
     async fn find(&self, access: &Access, key: TaskKey) -> Result<Task, TaskError> {

@@ -30,7 +30,10 @@ const DEV_KEY: &str = "sk_test_123456";
 pub(crate) enum Mode {
     /// Trying things out on this machine: the store is made, and
     /// [`DEV_KEY`] opens every face.
-    Dev,
+    Dev {
+        /// Every face is open without any key.
+        no_auth: bool,
+    },
     /// Production.
     Serve,
 }
@@ -39,7 +42,8 @@ impl Mode {
     /// Where a face may listen.
     fn reach(self, face: Face, access: ResearchAccess) -> Reach {
         match (self, face) {
-            (Self::Dev, _) => Reach::DEV,
+            (Self::Dev { no_auth: false }, _) => Reach::DEV,
+            (Self::Dev { no_auth: true }, _) => Reach::NO_AUTH,
             (Self::Serve, Face::Research) => Reach::of_research(access),
             (Self::Serve, Face::Gateway | Face::Worker) => Reach::Any,
         }
@@ -67,7 +71,7 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let sockets = Sockets::bind(settings, |face| mode.reach(face, settings.research_access))?;
     let addresses = sockets.addresses();
     let url = &settings.database_url;
-    if mode == Mode::Dev {
+    if matches!(mode, Mode::Dev { .. }) {
         make_default_directory(url)?;
         migrations::apply(url)
             .map_err(|error| Failure::caused("cannot prepare the store", &error))?;
@@ -76,11 +80,15 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let store = Store::connect(&options)
         .map_err(|error| Failure::caused("cannot open the store", &error))?;
     let (stop, stopped) = watch::channel(false);
-    let options = http_options(settings, addresses.len());
-    let faces = sockets.serve(&services(mode, settings, &store, &stopped), &options)?;
+    let faces: Vec<Face> = addresses.iter().map(|(face, _)| *face).collect();
+    let options = http_options(settings, faces);
+    let faces = sockets.serve(&services(mode, settings, &store, &stopped), options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));
     match mode {
-        Mode::Dev => terminal::print(&welcome::text(url, &addresses, DEV_KEY))?,
+        Mode::Dev { no_auth } => {
+            let key = (!no_auth).then_some(DEV_KEY);
+            terminal::print(&welcome::text(url, &addresses, key))?;
+        }
         Mode::Serve => {
             tracing::info!(version = env!("CARGO_PKG_VERSION"), store = %url, "serving");
             for (face, address) in addresses {
@@ -92,18 +100,21 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     Ok(shutdown::supervise(faces, signals, stop).await)
 }
 
-/// How so many faces treat their connections.
-fn http_options(settings: &Settings, faces: usize) -> HttpOptions {
-    let mut options = HttpOptions::default();
-    match open_files::raise_limit() {
-        Ok(limit) => {
-            options.max_connections = open_files::connections(limit, settings.pool_size.0, faces);
-            let connections = options.max_connections;
-            tracing::debug!(open_files = limit, connections, "connections of each face at most");
-        }
-        Err(error) => tracing::warn!(%error, "cannot raise the limit on open files"),
+/// How each of these faces treats its connections.
+fn http_options(settings: &Settings, faces: Vec<Face>) -> impl Fn(Face) -> HttpOptions {
+    let limit = open_files::raise_limit();
+    if let Err(error) = &limit {
+        tracing::warn!(%error, "cannot raise the limit on open files");
     }
-    options
+    let (limit, pool_size) = (limit.ok(), settings.pool_size.0);
+    move |face| {
+        let default = HttpOptions::default();
+        let Some(limit) = limit else { return default };
+        let max_connections = open_files::connections(limit, pool_size, &faces, face);
+        let face = face.as_str();
+        tracing::debug!(open_files = limit, face, max_connections, "connections at most");
+        HttpOptions { max_connections, ..default }
+    }
 }
 
 fn services(
@@ -124,12 +135,15 @@ fn services(
         sessions: Arc::new(Sessions::new(store.sessions.clone(), store.tasks.clone())),
         workers: Arc::new(Workers::new(queue)),
         keys: Arc::new(match mode {
-            Mode::Dev => keys.with_built_in(&KeySecret::new(DEV_KEY)),
+            Mode::Dev { .. } => keys.with_built_in(&KeySecret::new(DEV_KEY)),
             Mode::Serve => keys,
         }),
         maintenance: store.maintenance.clone(),
         version: env!("CARGO_PKG_VERSION"),
         research_access: settings.research_access,
+        no_auth: mode == Mode::Dev { no_auth: true },
+        cors_origins: settings.cors_allowed_origins.clone(),
+        stopping: stopped.clone(),
     }
 }
 

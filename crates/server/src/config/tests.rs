@@ -1,6 +1,7 @@
 use super::{Config, PoolSize};
 use crate::{address::FaceAddress, cli::SettingFlags};
 use std::{ffi::OsString, io::Write, path::PathBuf};
+use taskgate_api::CorsOrigins;
 
 /// Sources of settings that no other test sees.
 #[derive(Default)]
@@ -115,6 +116,19 @@ fn a_wrong_value_is_refused_in_the_spelling_of_its_source() {
     ] {
         assert_eq!(sources.refusal(), format!("{spelling} {rule}"));
     }
+}
+
+#[test]
+fn origins_are_a_list_with_commas() {
+    let sources = Sources::default()
+        .variable("TASKGATE_CORS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000");
+    let origins = ["https://a.example", "http://localhost:3000"].map(str::to_owned).to_vec();
+    assert_eq!(sources.load().settings.cors_allowed_origins, CorsOrigins::These(origins));
+    assert_eq!(
+        Sources::default().flag("cors_allowed_origins", "https://a.example/").refusal(),
+        "--cors-allowed-origins must be * or origins such as https://app.example.com, with \
+         commas between them"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::{Socket, Sockets, listen, refusal};
 use async_trait::async_trait;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
+use taskgate_api::{CorsOrigins, Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     error::StoreError,
     ports::{
@@ -14,7 +14,7 @@ use taskgate_domain::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Notify,
+    sync::{Notify, watch},
     time::timeout,
 };
 
@@ -72,6 +72,9 @@ fn services(gate: Arc<Gate>) -> Services {
         maintenance: gate,
         version: "test",
         research_access: ResearchAccess::Loopback,
+        no_auth: false,
+        cors_origins: CorsOrigins::Any,
+        stopping: watch::channel(false).1,
     }
 }
 
@@ -87,7 +90,7 @@ async fn a_stop_lets_a_request_finish_and_does_not_wait_for_idle_connections() {
     let (listener, address) = listen(&["127.0.0.1:0".parse().unwrap()]).unwrap();
     let sockets = Sockets(vec![Socket { face: Face::Gateway, address, listener }]);
     let gate = Arc::new(Gate::default());
-    let mut faces = sockets.serve(&services(gate.clone()), &HttpOptions::default()).unwrap();
+    let mut faces = sockets.serve(&services(gate.clone()), |_| HttpOptions::default()).unwrap();
 
     let mut idle = send(address, "/health").await;
     idle.read_u8().await.unwrap();

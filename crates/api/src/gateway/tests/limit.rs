@@ -1,9 +1,9 @@
 use super::{ID, gateway, get, in_short, post};
 use crate::{
     server::Face,
-    testing::{Mocks, send, stored_key},
+    testing::{Mocks, send, stored_key, with_key},
 };
-use actix_web::test::TestRequest;
+use actix_web::{http::Method, test::TestRequest};
 use taskgate_domain::{
     id::KeyId,
     key::{KeySecret, Scope},
@@ -40,12 +40,24 @@ async fn a_request_too_many_is_refused() {
 }
 
 #[actix_web::test]
-async fn every_write_counts_for_the_same_limit() {
+async fn every_limited_route_counts_for_the_same_limit() {
     let state = gateway(store());
     state.limiter.use_up(BUILT_IN);
-    let cancel = format!("/api/v1/tasks/{ID}/cancel");
-    for (path, body) in [("/api/v1/tasks", r#"{"query":"Hi"}"#), (cancel.as_str(), "{}")] {
-        assert!(post(&state, path, body).await.starts_with("429"), "{path}");
+    let control = |word: &str| format!("/api/v1/tasks/{ID}/{word}");
+    let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
+    for (method, path, body) in [
+        (&post, "/api/v1/tasks", r#"{"query":"Hi"}"#),
+        (&post, &control("cancel"), "{}"),
+        (&post, &control("pause"), "{}"),
+        (&post, &control("resume"), "{}"),
+        (&Method::GET, &control("control-state"), ""),
+        (&Method::GET, "/api/v1/sessions", ""),
+        (&patch, "/api/v1/sessions/chat", r#"{"title":"T"}"#),
+        (&delete, "/api/v1/sessions/chat", ""),
+        (&post, "/api/v1/auth/api-keys", r#"{"name":"laptop"}"#),
+    ] {
+        let request = TestRequest::with_uri(path).method(method.clone()).set_payload(body);
+        assert!(send(&state, with_key(request)).await.starts_with("429"), "{method} {path}");
     }
 }
 

@@ -84,8 +84,9 @@ async fn the_document_describes_real_routes() {
             let responses: Vec<&str> =
                 operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
             operations.push(format!("{method} {path}: {}", responses.join(" ")));
-            for response in operation["responses"].as_object().unwrap().values() {
-                assert!(!response["content"]["application/json"]["schema"].is_null());
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let schema = &response["content"]["application/json"]["schema"];
+                assert_eq!(schema.is_null(), status == "204", "{method} {path}");
                 assert!(!response["description"].as_str().unwrap().is_empty());
             }
             let request = TestRequest::with_uri(&path.replace("{id}", "%20"))
@@ -96,10 +97,30 @@ async fn the_document_describes_real_routes() {
         }
     }
     insta::assert_snapshot!(operations.join("\n"), @"
+    get /api/v1/agents: 200 400 401 403 405 500 503
+    get /api/v1/auth/api-keys: 200 401 403 405 500 503
+    post /api/v1/auth/api-keys: 201 400 401 403 405 408 429 500 503
+    delete /api/v1/auth/api-keys/{id}: 200 400 401 403 404 405 500 503
+    get /api/v1/auth/me: 200 401 403 405 500 503
+    post /api/v1/auth/refresh-key: 200 400 401 403 405 500 503
+    get /api/v1/memory/files: 200 400 401 403 405 500 503
+    get /api/v1/schedules: 200 400 401 403 405 500 503
+    get /api/v1/sessions: 200 400 401 403 405 429 500 503
+    get /api/v1/sessions/{id}: 200 400 401 403 404 405 500 503
+    delete /api/v1/sessions/{id}: 204 400 401 403 404 405 429 500 503
+    patch /api/v1/sessions/{id}: 200 400 401 403 404 405 408 429 500 503
+    get /api/v1/sessions/{id}/events: 200 400 401 403 404 405 413 500 503
+    get /api/v1/sessions/{id}/files: 200 400 401 403 405 500 503
+    get /api/v1/sessions/{id}/history: 200 400 401 403 404 405 500 503
+    get /api/v1/skills: 200 400 401 403 405 500 503
     get /api/v1/tasks: 200 400 401 403 405 429 500 503
     post /api/v1/tasks: 200 400 401 403 405 408 429 500 503
     get /api/v1/tasks/{id}: 200 400 401 403 404 405 500 503
     post /api/v1/tasks/{id}/cancel: 202 400 401 403 404 405 408 429 500 503
+    get /api/v1/tasks/{id}/control-state: 200 400 401 403 404 405 429 500 503
+    post /api/v1/tasks/{id}/pause: 202 400 401 403 404 405 408 409 429 500 503
+    post /api/v1/tasks/{id}/resume: 202 400 401 403 404 405 408 409 429 500 503
+    get /api/v1/tools: 200 400 401 403 405 500 503
     get /health: 200
     get /openapi.json: 200
     get /readiness: 200 503
@@ -110,6 +131,11 @@ fn idle_with_ping() -> actix_web::web::Data<crate::server::State> {
     let mut mocks = Mocks::default();
     mocks.maintenance.expect_ping().returning(|| Ok(()));
     mocks.tasks.expect_list().returning(|_| Err(StoreError::Busy));
+    mocks.sessions.expect_list_sessions().returning(|_, _| Err(StoreError::Busy));
+    mocks.sessions.expect_session().returning(|_, _| Err(StoreError::Busy));
+    mocks.sessions.expect_find_session().returning(|_, _| Err(StoreError::Busy));
+    mocks.sessions.expect_delete_session().returning(|_, _| Err(StoreError::Busy));
+    mocks.keys.expect_list_keys().returning(|_| Err(StoreError::Busy));
     mocks.state(Face::Gateway)
 }
 

@@ -37,7 +37,10 @@ async fn answers(found: Option<Task>) -> Vec<String> {
     let state = gateway(tasks);
     vec![
         get(&state, &format!("/api/v1/tasks/{ID}")).await,
+        get(&state, &format!("/api/v1/tasks/{ID}/control-state")).await,
         post(&state, &format!("/api/v1/tasks/{ID}/cancel"), "{}").await,
+        post(&state, &format!("/api/v1/tasks/{ID}/pause"), "{}").await,
+        post(&state, &format!("/api/v1/tasks/{ID}/resume"), "{}").await,
     ]
 }
 

@@ -34,7 +34,7 @@ async fn a_foreign_page_cannot_write() {
     content-type: application/json
     x-request-id: *
 
-    {"code":403,"message":"Web pages of another origin need an API key","data":null}
+    {"code":403,"message":"Without an API key, web pages of another origin are kept out","data":null}
     "#);
     for origin in ["null", "", "https://localhost.evil.example", "http://10.0.0.1:8000"] {
         let request = from(origin, "127.0.0.1:8000");

@@ -4,13 +4,18 @@ use std::net::SocketAddr;
 use taskgate_api::Face;
 use taskgate_infra::DatabaseUrl;
 
-/// Where everything is, the key, and commands to try.
-pub(super) fn text(url: &DatabaseUrl, addresses: &[(Face, SocketAddr)], key: &str) -> String {
+/// Where everything is, the key if one is asked for, and commands to try.
+pub(super) fn text(
+    url: &DatabaseUrl,
+    addresses: &[(Face, SocketAddr)],
+    key: Option<&str>,
+) -> String {
     let mut text = format!("taskgate {} is ready\n\n", env!("CARGO_PKG_VERSION"));
     for (face, address) in addresses {
         text.push_str(&format!("  {:<9} http://{address}\n", face.as_str()));
     }
-    text.push_str(&format!("  {:<9} {key} (every scope)\n", "key"));
+    let shown = key.map_or("none is asked for".to_owned(), |key| format!("{key} (every scope)"));
+    text.push_str(&format!("  {:<9} {shown}\n", "key"));
     text.push_str(&format!("  {:<9} {url}\n", "store"));
     let examples: Vec<_> = addresses.iter().filter_map(|at| example(*at, key)).collect();
     if !examples.is_empty() {
@@ -19,15 +24,14 @@ pub(super) fn text(url: &DatabaseUrl, addresses: &[(Face, SocketAddr)], key: &st
     text
 }
 
-fn example((face, address): (Face, SocketAddr), key: &str) -> Option<String> {
+fn example((face, address): (Face, SocketAddr), key: Option<&str>) -> Option<String> {
+    let header = key.map_or(String::new(), |key| format!(" -H 'X-API-Key: {key}'"));
     match face {
         Face::Gateway => Some(format!(
-            "  curl http://{address}/api/v1/tasks -H 'X-API-Key: {key}' \
+            "  curl http://{address}/api/v1/tasks{header} \
              -H 'Content-Type: application/json' -d '{{\"query\": \"What is a monad?\"}}'"
         )),
-        Face::Research => {
-            Some(format!("  curl 'http://{address}/api/v1/tasks?limit=20' -H 'X-API-Key: {key}'"))
-        }
+        Face::Research => Some(format!("  curl 'http://{address}/api/v1/tasks?limit=20'{header}")),
         Face::Worker => None,
     }
 }
@@ -43,7 +47,7 @@ mod tests {
             (Face::Gateway, "127.0.0.1:1".parse().unwrap()),
             (Face::Research, "[::1]:2".parse().unwrap()),
         ];
-        let shown = text(&"sqlite://x.db".parse().unwrap(), &addresses, "sk_test");
+        let shown = text(&"sqlite://x.db".parse().unwrap(), &addresses, Some("sk_test"));
         let (_, rest) = shown.split_once("\n\n").unwrap();
         assert_eq!(
             rest,
@@ -56,6 +60,22 @@ mod tests {
              \x20 curl http://127.0.0.1:1/api/v1/tasks -H 'X-API-Key: sk_test' \
              -H 'Content-Type: application/json' -d '{\"query\": \"What is a monad?\"}'\n\
              \x20 curl 'http://[::1]:2/api/v1/tasks?limit=20' -H 'X-API-Key: sk_test'\n"
+        );
+    }
+
+    #[test]
+    fn without_keys_the_commands_show_none() {
+        let addresses = [(Face::Research, "127.0.0.1:1".parse().unwrap())];
+        let shown = text(&"sqlite://x.db".parse().unwrap(), &addresses, None);
+        let (_, rest) = shown.split_once("\n\n").unwrap();
+        assert_eq!(
+            rest,
+            "  research  http://127.0.0.1:1\n\
+             \x20 key       none is asked for\n\
+             \x20 store     sqlite://x.db\n\
+             \n\
+             Try:\n\
+             \x20 curl 'http://127.0.0.1:1/api/v1/tasks?limit=20'\n"
         );
     }
 }

@@ -10,7 +10,11 @@ use taskgate_domain::{
 };
 
 fn path() -> String {
-    format!("/api/v1/tasks/{ID}/cancel")
+    path_of("cancel")
+}
+
+fn path_of(control: &str) -> String {
+    format!("/api/v1/tasks/{ID}/{control}")
 }
 
 /// A store with the task, that must be asked for this and answers so.
@@ -25,10 +29,13 @@ fn store(expected: ControlRequest, answer: Controlled) -> MockTaskRepository {
 }
 
 fn request(reason: Option<&str>) -> ControlRequest {
+    request_to(Control::Cancel, reason)
+}
+
+fn request_to(control: Control, reason: Option<&str>) -> ControlRequest {
     let number = TaskNumber::new(1).unwrap();
-    let by = UserId::DEFAULT;
     let reason = reason.map(str::to_owned);
-    ControlRequest { number, control: Control::Cancel, by, reason, idempotency: None }
+    ControlRequest { number, control, by: UserId::DEFAULT, reason, idempotency: None }
 }
 
 const DONE: Controlled =
@@ -129,4 +136,97 @@ async fn a_failing_store_tells_nothing_of_itself() {
     let mut tasks = MockTaskRepository::new();
     tasks.expect_find().returning(|_| Err(StoreError::failed("deadlock detected")));
     insta::assert_snapshot!(in_short(&post(&gateway(tasks), &path(), "{}").await), @r#"500 Internal Server Error {"error":"Failed to cancel task: database error"}"#);
+}
+
+const PAUSED: Controlled =
+    Controlled { accepted: true, status: TaskStatus::Paused, replayed: false };
+
+const RESUMED: Controlled =
+    Controlled { accepted: true, status: TaskStatus::Running, replayed: false };
+
+#[actix_web::test]
+async fn a_task_is_paused_for_a_reason() {
+    let state = gateway(store(request_to(Control::Pause, Some("lunch")), PAUSED));
+    insta::assert_snapshot!(post(&state, &path_of("pause"), r#"{"reason":"lunch"}"#).await, @r#"
+    202 Accepted
+    content-type: application/json
+    x-ratelimit-limit-minute: 100
+    x-ratelimit-remaining-minute: 99
+    x-ratelimit-reset: *
+    x-request-id: *
+
+    {"success":true,"message":"Pause signal sent","task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA"}
+    "#);
+}
+
+#[actix_web::test]
+async fn a_task_goes_on_after_a_pause() {
+    let state = gateway(store(request_to(Control::Resume, None), RESUMED));
+    insta::assert_snapshot!(in_short(&post(&state, &path_of("resume"), "").await), @r#"202 Accepted {"success":true,"message":"Resume signal sent","task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA"}"#);
+}
+
+#[actix_web::test]
+async fn a_repeated_pause_is_marked_though_the_task_has_moved_on() {
+    let key = IdempotencyKey::derive("k", UserId::DEFAULT, &path_of("pause"), b"{}").unwrap();
+    let expected = ControlRequest { idempotency: Some(key), ..request_to(Control::Pause, None) };
+    let answer = Controlled { status: TaskStatus::Completed, replayed: true, ..PAUSED };
+    let state = gateway(store(expected, answer));
+    let request =
+        TestRequest::post().uri(&path_of("pause")).insert_header(("Idempotency-Key", "k"));
+    insta::assert_snapshot!(send(&state, with_key(request.set_payload("{}"))).await, @r#"
+    202 Accepted
+    content-type: application/json
+    x-idempotency-cached: true
+    x-idempotency-key: k
+    x-ratelimit-limit-minute: 100
+    x-ratelimit-remaining-minute: 99
+    x-ratelimit-reset: *
+    x-request-id: *
+
+    {"success":true,"message":"Pause signal sent","task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA"}
+    "#);
+}
+
+#[actix_web::test]
+async fn a_task_in_the_wrong_state_is_a_conflict() {
+    let mut answers = Vec::new();
+    for (control, word, statuses) in [
+        (Control::Pause, "pause", vec![TaskStatus::Paused]),
+        (Control::Resume, "resume", vec![TaskStatus::Queued, TaskStatus::Running]),
+    ] {
+        let ended = TaskStatus::ALL.into_iter().filter(|status| status.is_final());
+        for status in statuses.into_iter().chain(ended) {
+            let refused = Controlled { accepted: false, status, replayed: false };
+            let state = gateway(store(request_to(control, None), refused));
+            let answer = post(&state, &path_of(word), "{}").await;
+            answers.push(format!("{word} {status}: {}", in_short(&answer)));
+        }
+    }
+    insta::assert_snapshot!(answers.join("\n"), @r#"
+    pause paused: 409 Conflict {"error":"task is already paused"}
+    pause completed: 409 Conflict {"error":"cannot pause completed task"}
+    pause failed: 409 Conflict {"error":"cannot pause failed task"}
+    pause cancelled: 409 Conflict {"error":"cannot pause cancelled task"}
+    pause timed out: 409 Conflict {"error":"cannot pause timed out task"}
+    resume queued: 409 Conflict {"error":"task is not paused"}
+    resume running: 409 Conflict {"error":"task is not paused"}
+    resume completed: 409 Conflict {"error":"cannot resume completed task"}
+    resume failed: 409 Conflict {"error":"cannot resume failed task"}
+    resume cancelled: 409 Conflict {"error":"cannot resume cancelled task"}
+    resume timed out: 409 Conflict {"error":"cannot resume timed out task"}
+    "#);
+}
+
+#[actix_web::test]
+async fn pause_and_resume_know_the_tasks_that_cancel_knows() {
+    for control in ["pause", "resume"] {
+        let mut tasks = MockTaskRepository::new();
+        tasks.expect_find().returning(|_| Ok(None));
+        for (state, path) in
+            [(gateway(tasks), path_of(control)), (idle(), format!("/api/v1/tasks/%00/{control}"))]
+        {
+            let answer = post(&state, &path, "{}").await;
+            assert_eq!(in_short(&answer), r#"404 Not Found {"error":"Task not found"}"#, "{path}");
+        }
+    }
 }
