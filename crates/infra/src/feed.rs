@@ -101,7 +101,8 @@ impl Feed {
         Self { shared, tells }
     }
 
-    /// Tells listeners that an event of this number was committed.
+    /// Tells listeners that an event of this number, or the [end](ENDED) of the
+    /// task, was committed.
     pub(crate) fn signal(&self, task: i64, seq: i64) {
         let mut state = self.shared.lock();
         state.learn(task, seq);
@@ -110,11 +111,6 @@ impl Feed {
             *untold = seq.max(*untold);
             self.shared.work.notify_one();
         }
-    }
-
-    /// Tells listeners that the task's end was committed.
-    pub(crate) fn end(&self, task: i64) {
-        self.signal(task, ENDED);
     }
 }
 
@@ -156,7 +152,8 @@ impl Drop for Listener {
 fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
     let mut looked = Instant::now();
     while let Some(shared) = shared.upgrade() {
-        let (told, listening) = work(&shared, O::HINTS.unwrap_or(LOOK));
+        let next_look = LOOK.saturating_sub(looked.elapsed());
+        let (told, listening) = work(&shared, O::HINTS.unwrap_or(next_look));
         outlook.attend(listening);
         let mut failed = false;
         if O::HINTS.is_some() && (listening || !told.is_empty()) {
@@ -272,7 +269,7 @@ mod tests {
             assert!(listener.past(seq).now_or_never().is_some(), "{seq}");
         }
         assert!(listener.past(5).now_or_never().is_none());
-        feed.end(1);
+        feed.signal(1, ENDED);
         assert!(listener.past(ENDED).now_or_never().is_some());
     }
 
