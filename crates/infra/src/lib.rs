@@ -39,7 +39,7 @@ pub struct StoreOptions {
     /// Where it is.
     pub url: DatabaseUrl,
     /// How many connections to keep at most, 1 to 1,000; one more answers
-    /// readiness probes.
+    /// readiness probes, and another carries news.
     pub pool_size: u32,
 }
 
