@@ -21,7 +21,7 @@ use std::{
 use taskgate_domain::{
     id::{TaskNumber, TenantId, UserId},
     query::{TaskQuery, TaskScope},
-    queue::Report,
+    queue::{Heartbeat, Report},
     task::status::TaskStatus,
     testkit::{build, contract as behaviours},
 };
@@ -122,6 +122,36 @@ async fn under_a_race_of_workers_and_reapers_each_task_ends_once() {
     let ended: Vec<TaskNumber> = workers.join_all().await.into_iter().flatten().collect();
     assert_eq!(ended.len(), TASKS);
     assert_eq!(BTreeSet::from_iter(ended), numbers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_turns_no_log_around() {
+    let database = Database::migrated();
+    let ports = database.ports();
+    let task = ports.submit_any().await.number;
+    // What was written last was written in an hour.
+    database
+        .connection()
+        .batch_execute(
+            "UPDATE live_tasks SET updated_at = updated_at + interval '1 hour';
+             UPDATE task_events SET at = at + interval '1 hour'",
+        )
+        .unwrap();
+    let lease = build::lease(&ports.claim_one().await);
+    ports.heartbeat(Heartbeat { progress: Some(1), ..build::sign_of_life(lease) }).await;
+    ports.queue.record(lease, vec![build::event("NOTED")]).await.unwrap();
+    ports.pause(task).await;
+    ports.resume(task).await;
+    let held = ports.task(task).await;
+    ports.finish(lease, build::retry_after("busy", Duration::ZERO)).await.unwrap();
+    let lease = build::lease(&ports.claim_one().await);
+    ports.finish(lease, build::complete("done")).await.unwrap();
+    let log = ports.log(task).await;
+    assert_eq!(log.len(), 12, "{log:?}");
+    assert!(log.iter().all(|event| event.at == log[0].at), "{log:?}");
+    let ended = ports.task(task).await;
+    assert_eq!((held.updated_at(), held.started_at()), (log[0].at, Some(log[0].at)));
+    assert_eq!(ended.updated_at(), log[0].at);
 }
 
 #[tokio::test(flavor = "multi_thread")]
