@@ -1,6 +1,6 @@
 //! Running the binary for one command.
 
-use crate::Store;
+use crate::{DEV_KEY, Server, Store};
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -19,7 +19,25 @@ pub struct CommandRun {
 
 /// Runs `taskgate` with these arguments over this store, to its end.
 pub fn taskgate(store: &Store, args: &[&str]) -> CommandRun {
-    let output = binary(store).args(args).output().expect("taskgate can be started");
+    run(binary(store).args(args))
+}
+
+/// `taskgate tasks` with these arguments as a client of this server, under
+/// [`DEV_KEY`].
+pub fn tasks(store: &Store, server: &Server, args: &[&str]) -> Command {
+    let mut command = binary(store);
+    command
+        .env("TASKGATE_URL", server.gateway().base())
+        .env("TASKGATE_RESEARCH_URL", server.research().base())
+        .env("TASKGATE_API_KEY", DEV_KEY)
+        .arg("tasks")
+        .args(args);
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(command: &mut Command) -> CommandRun {
+    let output = command.output().expect("the command can be started");
     CommandRun {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
@@ -60,7 +78,8 @@ pub(crate) fn binary(store: &Store) -> Command {
     command
 }
 
-fn path() -> PathBuf {
+/// Where the binary is.
+pub fn path() -> PathBuf {
     let path = std::env::var_os("TASKGATE_BIN").map_or_else(beside_the_tests, PathBuf::from);
     assert!(
         path.is_file(),

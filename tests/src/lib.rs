@@ -14,6 +14,7 @@
 //! # }
 //! ```
 //!
+//! [`command`] runs the binary's other commands.
 //! [`on_both_stores!`] stamps a story for SQLite and for PostgreSQL.
 //! [`Worker`] speaks the worker protocol step by step, [`ScriptedWorker`] is a
 //! worker process, [`run_client`] runs a client program of `clients/`, and
@@ -22,7 +23,7 @@
 mod api;
 mod client;
 mod cluster;
-mod command;
+pub mod command;
 mod proxy;
 mod raw;
 mod server;

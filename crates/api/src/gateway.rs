@@ -5,16 +5,20 @@ mod catalogues;
 mod context;
 mod control;
 mod control_state;
+mod event;
 mod limits;
 mod list;
 mod refusals;
 mod sessions;
 mod spelling;
 mod status;
+mod stream;
 mod submission;
 mod submit;
+mod task_events;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod timeline;
 
 use crate::http::{
     edge,
@@ -32,10 +36,17 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .post(submit::submit)
                 .default_service(edge::only("GET, POST")),
         )
+        // Before the route of one task, which would take it for an id.
+        .service(
+            web::resource("/tasks/stream")
+                .post(submit::submit_and_stream)
+                .default_service(edge::only("POST")),
+        )
         .service(
             web::resource("/tasks/{id}").get(status::status).default_service(edge::only("GET")),
         )
         .configure(controls)
+        .configure(events)
         .configure(sessions)
         .configure(account::routes)
         .configure(catalogues::routes);
@@ -77,6 +88,19 @@ fn sessions(config: &mut web::ServiceConfig) {
         );
 }
 
+/// The routes that tell what happens to tasks, and what has happened.
+fn events(config: &mut web::ServiceConfig) {
+    for (path, get) in [
+        ("/stream/sse", web::get().to(stream::sse)),
+        ("/stream/ws", web::get().to(stream::ws)),
+        ("/tasks/{id}/stream", web::get().to(stream::of_task)),
+        ("/tasks/{id}/events", web::get().to(task_events::events)),
+        ("/tasks/{id}/timeline", web::get().to(timeline::timeline)),
+    ] {
+        config.service(web::resource(path).route(get).default_service(edge::only("GET")));
+    }
+}
+
 /// The face's own part of its OpenAPI document.
 pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     Document::openapi()
@@ -87,6 +111,7 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
     paths(
         list::list,
         submit::submit,
+        submit::submit_and_stream,
         status::status,
         control::cancel,
         control::pause,
@@ -109,7 +134,19 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         catalogues::session_files,
         catalogues::memory_files,
         catalogues::schedules,
+        stream::sse,
+        stream::ws,
+        stream::of_task,
+        task_events::events,
+        timeline::timeline,
     ),
-    components(schemas(ErrorBody<'static>, RateLimitBody<'static>, CodedBody<'static>)),
+    components(schemas(
+        ErrorBody<'static>,
+        RateLimitBody<'static>,
+        CodedBody<'static>,
+        stream::Delta<'static>,
+        stream::Completed<'static>,
+        stream::ControlTold<'static>,
+    )),
 )]
 struct Document;

@@ -12,5 +12,6 @@ pub(crate) mod health;
 pub(crate) mod keyless;
 pub(crate) mod query;
 pub(crate) mod reply;
+pub(crate) mod stream;
 pub(crate) mod trace;
 pub(crate) mod unread;

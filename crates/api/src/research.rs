@@ -5,6 +5,7 @@
 
 mod access;
 mod create;
+mod events;
 mod list;
 mod refusals;
 mod task;
@@ -41,6 +42,11 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             web::resource("/tasks/{id}/cancel")
                 .post(task::cancel)
                 .default_service(edge::only("POST")),
+        )
+        .service(
+            web::resource("/tasks/{id}/events")
+                .get(events::events)
+                .default_service(edge::only("GET")),
         );
 }
 
@@ -51,8 +57,13 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
 
 #[derive(OpenApi)]
 #[openapi(
-    paths(list::list, create::create, task::get, task::cancel),
-    components(schemas(ResearchBody<'static>))
+    paths(list::list, create::create, task::get, task::cancel, events::events),
+    components(schemas(
+        ResearchBody<'static>,
+        events::ProgressEvent<'static>,
+        events::StatusEvent<'static>,
+        events::LogEvent<'static>,
+    ))
 )]
 struct Document;
 

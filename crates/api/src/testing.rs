@@ -1,5 +1,9 @@
 //! What the route tests share: a face over mocked ports, and requests to it.
 
+mod story;
+
+pub(crate) use story::{Chapter, Story, event, stream};
+
 use crate::{
     http::cors::CorsOrigins,
     research::ResearchAccess,

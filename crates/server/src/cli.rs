@@ -1,5 +1,11 @@
 //! The command line.
 
+mod tasks;
+
+pub(crate) use self::tasks::{
+    ClientFace, ClientFlags, ControlFlags, ListFlags, SubmitFlags, TasksCommand, TasksFlags,
+};
+
 use clap::{
     Args, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -49,6 +55,8 @@ pub(crate) enum Command {
     /// Make, list and end API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Submit tasks to a server, look at them, follow and end them
+    Tasks(TasksFlags),
     /// Print the OpenAPI document of a face
     Openapi {
         /// Which face

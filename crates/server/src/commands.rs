@@ -5,6 +5,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod server;
+mod tasks;
 
 use crate::{cli::Command, failure::Failure};
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(flags) => server::run(server::Mode::Serve, &flags),
         Command::Migrate { check, store } => migrate::run(check, &store),
         Command::Keys(command) => keys::run(command),
+        Command::Tasks(flags) => tasks::run(flags),
         Command::Openapi { face } => openapi::run(face),
         Command::Config(flags) => config::run(&flags),
     }

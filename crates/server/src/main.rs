@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             terminal::note(&format!("taskgate: {failure}"));
-            ExitCode::FAILURE
+            failure.code()
         }
     }
 }

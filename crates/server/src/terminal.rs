@@ -7,12 +7,17 @@ use std::io::{ErrorKind, Write};
 /// Prints a result. A reader that has gone away (`taskgate keys list | head`)
 /// is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_on(text).map(|_| ())
+}
+
+/// Prints a part of a result that is still growing; false when its reader has
+/// gone away.
+pub(crate) fn print_on(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::caused("cannot write to standard output", &error))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::caused("cannot write to standard output", &error)),
     }
 }
 
@@ -20,6 +25,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn note(line: &str) {
     // There is nowhere left to say that standard error is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints text that is not part of the result, and does not end its line.
+pub(crate) fn note_on(text: &str) {
+    let mut out = std::io::stderr().lock();
+    // As for a line: there is nowhere left to say that it failed.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Lays rows out in columns, the first row being the headings.

@@ -53,9 +53,11 @@ CREATE TABLE sessions (
     deleted_at timestamptz
 );
 
+-- Each is for one kind of look, which says all of its condition and no other's:
+-- the planner has no choice that statistics could spoil.
 CREATE UNIQUE INDEX sessions_by_name ON sessions (user_id, external_id)
-    WHERE deleted_at IS NULL;
+    WHERE deleted_at IS NULL AND external_id IS NOT NULL;
 CREATE INDEX sessions_deleted_by_name ON sessions (user_id, external_id)
     WHERE deleted_at IS NOT NULL;
 CREATE INDEX sessions_newest ON sessions (user_id, created_at DESC, id DESC)
-    WHERE deleted_at IS NULL;
+    WHERE deleted_at IS NULL AND created_at > '-infinity';

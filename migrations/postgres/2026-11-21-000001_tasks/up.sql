@@ -145,8 +145,10 @@ CREATE TABLE task_events (
     PRIMARY KEY (task_number, seq)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 
--- The tasks that have pieces of output, to be removed after their end.
-CREATE INDEX task_events_partial ON task_events (task_number) WHERE type = 'LLM_PARTIAL';
+-- The tasks that have pieces of output, to be removed after their end. NULLS LAST
+-- keeps the planner from walking through everything for them, as above.
+CREATE INDEX task_events_partial ON task_events (task_number DESC NULLS LAST)
+    WHERE type = 'LLM_PARTIAL';
 
 -- How many tasks an owner or a group has in each status, and what those that
 -- have ended have consumed; under status 0, how many sessions an owner has.

@@ -13,6 +13,7 @@ taskgate_tests::on_both_stores!(
     the_japanese_gateway_page_holds,
     the_research_page_holds,
     the_worker_page_holds,
+    the_command_line_page_holds,
 );
 
 async fn the_readme_holds(store: Store) {
@@ -35,6 +36,10 @@ async fn the_worker_page_holds(store: Store) {
     check(&store, "docs/worker-protocol.md");
 }
 
+async fn the_command_line_page_holds(store: Store) {
+    check(&store, "docs/command-line.md");
+}
+
 /// Between the outputs of two commands.
 const CUT: &str = "\n-----\n";
 
@@ -52,10 +57,21 @@ fn check(store: &Store, page: &str) {
     {
         script = script.replace(&format!("http://localhost:{port}"), api.base());
     }
-    let printed = pipe(Command::new("bash"), &script);
+    let printed = pipe(bash(&server), &script);
     for ((command, expected), printed) in samples.iter().zip(printed.split(CUT)) {
         assert_eq!(settled(printed), settled(expected), "{page}: {command}");
     }
+}
+
+/// A shell that finds the binary, which finds the server.
+fn bash(server: &Server) -> Command {
+    let binary = taskgate_tests::command::path();
+    let directory = binary.parent().expect("a directory");
+    let mut bash = Command::new("bash");
+    bash.env("PATH", format!("{}:{}", directory.display(), std::env::var("PATH").expect("a PATH")))
+        .env("TASKGATE_URL", server.gateway().base())
+        .env("TASKGATE_RESEARCH_URL", server.research().base());
+    bash
 }
 
 /// The commands of a page, each with the output printed below it. The two that

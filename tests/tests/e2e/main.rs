@@ -20,4 +20,6 @@ mod samples_status;
 mod sdk_cli;
 mod sdk_tasks;
 mod shutdown;
+mod tasks_command;
+mod tasks_watch;
 mod worker_protocol;

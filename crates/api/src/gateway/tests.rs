@@ -5,14 +5,18 @@ mod browsers;
 mod catalogues;
 mod control;
 mod control_state;
+mod history;
 mod hostile;
 mod limit;
 mod list;
 mod probes;
 mod sessions;
+mod socket;
 mod status;
+mod stream;
 mod submit;
 mod tenancy;
+mod wire;
 
 use crate::{
     server::{Face, State},
@@ -32,7 +36,7 @@ use taskgate_domain::{
     },
 };
 
-const ID: &str = "task_01JARZ3NDEKTSV4RRFFQ69G5FA";
+pub(crate) const ID: &str = "task_01JARZ3NDEKTSV4RRFFQ69G5FA";
 
 fn id() -> TaskId {
     ID.parse().unwrap()
@@ -42,14 +46,14 @@ fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-fn work(query: &str, mode: Mode, context: &str) -> AgentWork {
+pub(crate) fn work(query: &str, mode: Mode, context: &str) -> AgentWork {
     let context = JsonObject::parse("context", context.to_owned()).unwrap();
     let session = SessionLabel::new("user-123-session").unwrap();
     AgentWork::new(query.to_owned(), session, mode, context).unwrap()
 }
 
 /// A task of the default user in this state.
-fn task(work: AgentWork, state: TaskState) -> Task {
+pub(crate) fn task(work: AgentWork, state: TaskState) -> Task {
     Task {
         number: TaskNumber::new(1).unwrap(),
         id: id(),
@@ -61,7 +65,7 @@ fn task(work: AgentWork, state: TaskState) -> Task {
     }
 }
 
-fn queued() -> TaskState {
+pub(crate) fn queued() -> TaskState {
     TaskState::Live(Live {
         status: LiveStatus::Queued,
         progress: Progress::default(),

@@ -111,15 +111,16 @@ pub(crate) fn path_parameter<'a>(request: &'a HttpRequest, name: &str) -> &'a st
 #[cfg(test)]
 mod tests {
     use crate::{
+        gateway::tests::{ID, queued, task, work},
         server::{Face, app},
-        testing::{KEY, Mocks, with_key},
+        testing::{Chapter, KEY, Mocks, Story, stream, with_key},
     };
     use actix_web::test::{TestRequest, call_service, init_service};
     use std::{
         io,
         sync::{Arc, Mutex},
     };
-    use taskgate_domain::error::StoreError;
+    use taskgate_domain::{error::StoreError, task::work::Mode};
 
     /// Collects what is logged.
     #[derive(Clone, Default)]
@@ -179,6 +180,26 @@ mod tests {
             assert!(lines[0].contains(part), "{part}: {text}");
         }
         assert!(!text.contains(KEY) && !text.contains("RUNNING"), "{text}");
+    }
+
+    #[actix_web::test]
+    async fn a_stream_that_breaks_off_is_logged_once_under_the_id_of_its_request() {
+        let task = task(work("q", Mode::Simple, "{}"), queued());
+        let future = vec![Chapter::Error(StoreError::failed(io::Error::other("no such table")))];
+        let state = Story::new(task, Vec::new(), future).mocks().state(Face::Gateway);
+        let request = TestRequest::get()
+            .uri(&format!("/api/v1/stream/sse?workflow_id={ID}"))
+            .insert_header(("X-Request-ID", "req-1"));
+        let log = Log::default();
+        let guard = log.listen();
+        assert!(stream(&state, with_key(request)).await.ends_with("(breaks off)"));
+        drop(guard);
+        let text = log.text();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("no such table")).collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        for part in ["ERROR", r#"id="req-1""#, "Failed to stream events"] {
+            assert!(lines[0].contains(part), "{part}: {text}");
+        }
     }
 
     #[actix_web::test]

@@ -71,11 +71,15 @@ pub(super) async fn cancel(
     Ok(reply(StatusCode::OK, "Task cancelled", None::<()>))
 }
 
-/// The task that the path names.
 fn task_key(request: &HttpRequest) -> Result<TaskKey, ApiError> {
+    task_number(request).map(TaskKey::Number)
+}
+
+/// The task that the path names.
+pub(super) fn task_number(request: &HttpRequest) -> Result<TaskNumber, ApiError> {
     let text = edge::path_parameter(request, "id");
     // `parse` would also take a plus sign.
     let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok());
     let number = number.flatten().and_then(|number| TaskNumber::new(number).ok());
-    number.map(TaskKey::Number).ok_or_else(|| ApiError::invalid("id must be a positive integer"))
+    number.ok_or_else(|| ApiError::invalid("id must be a positive integer"))
 }

@@ -1,5 +1,6 @@
 //! The routes of the research face over mocked ports.
 
+mod events;
 mod keys;
 mod pages;
 mod refusals;
@@ -315,6 +316,7 @@ fn every_route_is_described() {
     post /api/v1/tasks ["200", "201", "400", "401", "403", "404", "405", "408", "413", "429", "500", "503"]
     get /api/v1/tasks/{id} ["200", "400", "401", "403", "404", "405", "500", "503"]
     post /api/v1/tasks/{id}/cancel ["200", "400", "401", "403", "404", "405", "429", "500", "503"]
+    get /api/v1/tasks/{id}/events ["200", "400", "401", "403", "404", "405", "500", "503"]
     get /health ["200"]
     get /openapi.json ["200"]
     get /readiness ["200", "503"]

@@ -82,7 +82,7 @@ impl From<TaskStatus> for Status {
 /// A time as this face writes it: UTC without a zone, and with a fraction of
 /// six digits only when it is not zero, as Python's `isoformat` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Timestamp(DateTime<Utc>);
+pub(super) struct Timestamp(pub(super) DateTime<Utc>);
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

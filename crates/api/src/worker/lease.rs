@@ -26,7 +26,9 @@ use utoipa::ToSchema;
 
 /// Renews the lease of a task, tells how far it is, and learns whether to go on.
 ///
-/// After a cancel the answer is still 200, with `cancel_requested`.
+/// Those who watch the task are told of a message, and of progress that differs
+/// from what was told before, as an event PROGRESS. After a cancel or a pause
+/// the answer is still 200, with `cancel_requested` or `pause_requested`.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/heartbeat", tag = "worker",
     params(TaskPath),
@@ -51,7 +53,15 @@ pub(super) async fn heartbeat(
     Ok(HttpResponse::Ok().json(HeartbeatView::from(reply)))
 }
 
-/// Records events of a running task, all or none. The body may have 16 MiB.
+/// Records events of a running or paused task, all or none, for those who watch
+/// it. The body may have 16 MiB.
+///
+/// Clients of the gateway know LLM_PARTIAL, a piece of a model's output, which is
+/// kept until a minute after the task's end; LLM_OUTPUT, its whole output, which
+/// from the agent `final_output` is the task's answer; ERROR_OCCURRED,
+/// ERROR_RECOVERY, PROGRESS, TOOL_INVOKED, AGENT_STARTED and many more. STREAM_END
+/// and the types from WORKFLOW_STARTED to WORKFLOW_FAILED that tell a move of the
+/// task are refused: they are recorded with the move.
 #[utoipa::path(
     post, path = "/api/v1/worker/tasks/{id}/events", tag = "worker",
     params(TaskPath),
@@ -92,7 +102,7 @@ pub(super) struct HeartbeatBody {
     /// All steps; unchanged by default.
     #[schema(minimum = 0)]
     total: Option<i64>,
-    /// What to tell those who watch, recorded as an event.
+    /// What to tell those who watch, recorded as an event PROGRESS.
     message: Option<String>,
 }
 
@@ -121,7 +131,8 @@ pub(super) struct HeartbeatView {
     lease_expires_at: Timestamp,
     /// Stop: the task was cancelled, and no report on it will be taken.
     cancel_requested: bool,
-    /// Hold: the task was paused.
+    /// Hold until a heartbeat says otherwise, or let go: the task was paused. It
+    /// stays the worker's, and may be completed or failed meanwhile.
     pause_requested: bool,
 }
 
@@ -151,7 +162,8 @@ pub(super) struct EventsBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Event)]
 struct EventBody {
-    /// What happened: letters, digits, `_`, `.` and `-`.
+    /// What happened: letters, digits, `_`, `.` and `-`; not STREAM_END nor any
+    /// other type that tells a move of the task.
     #[serde(rename = "type")]
     #[schema(
         min_length = 1,

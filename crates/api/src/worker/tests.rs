@@ -171,6 +171,16 @@ async fn events_are_numbered() {
 }
 
 #[actix_web::test]
+async fn the_moves_of_a_task_are_not_for_workers_to_tell() {
+    for name in ["STREAM_END", "WORKFLOW_STARTED", "WORKFLOW_PAUSED", "WORKFLOW_COMPLETED"] {
+        let body = format!(r#"{{"attempt":2,"events":[{{"type":"A"}},{{"type":"{name}"}}]}}"#);
+        let answer = report(&face(MockTaskQueue::new()), "events", &body).await;
+        let rule = "type must not be one that taskgate itself writes when a task moves";
+        assert_eq!(short(&answer), format!(r#"400 Bad Request {{"error":"{rule}"}}"#));
+    }
+}
+
+#[actix_web::test]
 async fn only_a_key_with_the_scope_may_call() {
     let secret = KeySecret::generate().unwrap();
     let mut keys = MockApiKeyRepository::new();

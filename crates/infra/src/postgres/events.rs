@@ -136,7 +136,7 @@ const HISTORY: &str = concat!(
     CROSS JOIN LATERAL (
         SELECT * FROM task_events e WHERE e.task_number = t.number AND e.type <> ",
     partial!(),
-    " ORDER BY e.seq LIMIT $2 + $3
+    " ORDER BY e.seq LIMIT least($2, 9223372036854775807 - $3) + $3
     ) e
     ORDER BY t.number, e.seq LIMIT $3 OFFSET $2"
 );

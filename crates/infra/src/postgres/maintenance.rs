@@ -126,11 +126,11 @@ const FORGET_PIECES: &str = concat!(
     "WITH RECURSIVE with_pieces (task_number) AS (
         (SELECT task_number FROM task_events WHERE type = ",
     partial!(),
-    " ORDER BY task_number LIMIT 1)
+    " ORDER BY task_number DESC NULLS LAST LIMIT 1)
         UNION ALL
         SELECT (SELECT e.task_number FROM task_events e WHERE e.type = ",
     partial!(),
-    " AND e.task_number > p.task_number ORDER BY e.task_number LIMIT 1)
+    " AND e.task_number < p.task_number ORDER BY e.task_number DESC NULLS LAST LIMIT 1)
         FROM with_pieces p WHERE p.task_number IS NOT NULL
     ), forgotten AS (
         DELETE FROM task_events WHERE ctid = ANY (ARRAY (

@@ -44,7 +44,8 @@ macro_rules! meant {
     () => {
         "meant AS MATERIALIZED (
             SELECT coalesce(
-                (SELECT id FROM sessions WHERE user_id = ? AND id = ? AND deleted_at IS NULL),
+                (SELECT CASE WHEN user_id = ? THEN id END FROM sessions
+                    WHERE id = ? AND deleted_at IS NULL),
                 (SELECT id FROM sessions
                     WHERE user_id = $1 AND external_id = ? AND deleted_at IS NULL)
             ) AS id
@@ -192,7 +193,8 @@ const PAGE: &str = concat!(
     )
     SELECT counted.total, page.* FROM counted LEFT JOIN (",
     select_sessions!(
-        "(SELECT * FROM sessions WHERE user_id = $1 AND deleted_at IS NULL
+        "(SELECT * FROM sessions
+            WHERE user_id = $1 AND deleted_at IS NULL AND created_at > '-infinity'
             ORDER BY created_at DESC, id DESC LIMIT ? OFFSET ?) s"
     ),
     " ORDER BY s.created_at DESC, s.id DESC) page ON true"

@@ -48,8 +48,8 @@ const SUBMIT: &str = concat!(
     ), known AS MATERIALIZED (
         SELECT a.*, coalesce(
             a.group_id,
-            (SELECT s.id FROM sessions s
-                WHERE s.id = a.label_id AND s.user_id = a.owner_id AND s.deleted_at IS NULL),
+            (SELECT CASE WHEN s.user_id = a.owner_id THEN s.id END FROM sessions s
+                WHERE s.id = a.label_id AND s.deleted_at IS NULL),
             (SELECT s.id FROM sessions s
                 WHERE s.user_id = a.owner_id AND s.external_id = a.label AND s.deleted_at IS NULL)
         ) AS known_group FROM asked a

@@ -2,7 +2,10 @@
 
 use super::{answer, duration, label, not_found};
 use crate::{
-    gateway::refusals::{NoSession, Refused, TooMuch},
+    gateway::{
+        event::stream_id,
+        refusals::{NoSession, Refused, TooMuch},
+    },
     http::{auth::Caller, error::ApiError, query::Query, reply::Timestamp},
     server::{Services, State},
 };
@@ -290,7 +293,7 @@ impl<'a> EventView<'a> {
             payload: event.payload().filter(|_| with_payload).map(JsonObject::as_str),
             timestamp: Timestamp(told.at),
             seq: told.seq,
-            stream_id: format!("{}-{}", told.at.timestamp_millis(), told.seq),
+            stream_id: stream_id(told),
         }
     }
 }

@@ -47,6 +47,7 @@ async fn every_limited_route_counts_for_the_same_limit() {
     let (post, patch, delete) = (Method::POST, Method::PATCH, Method::DELETE);
     for (method, path, body) in [
         (&post, "/api/v1/tasks", r#"{"query":"Hi"}"#),
+        (&post, "/api/v1/tasks/stream", r#"{"query":"Hi"}"#),
         (&post, &control("cancel"), "{}"),
         (&post, &control("pause"), "{}"),
         (&post, &control("resume"), "{}"),

@@ -181,3 +181,39 @@ async fn a_failing_store_tells_nothing_of_itself() {
     tasks.expect_submit().returning(|_| Err(StoreError::failed("disk full")));
     insta::assert_snapshot!(in_short(&post(&gateway(tasks), PATH, BODY).await), @r#"500 Internal Server Error {"error":"Failed to submit task: database error"}"#);
 }
+
+#[actix_web::test]
+async fn a_submit_to_be_streamed_is_told_where() {
+    let state = gateway(store(SubmissionKind::Replayed));
+    let request = TestRequest::post().uri("/api/v1/tasks/stream");
+    let request = request.insert_header(("Idempotency-Key", "order-7")).set_payload(BODY);
+    insta::assert_snapshot!(send(&state, with_key(request)).await, @r#"
+    201 Created
+    content-type: application/json
+    link: </api/v1/stream/sse?workflow_id=task_01JARZ3NDEKTSV4RRFFQ69G5FA>; rel=stream
+    x-idempotency-cached: true
+    x-idempotency-key: order-7
+    x-ratelimit-limit-minute: 100
+    x-ratelimit-remaining-minute: 99
+    x-ratelimit-reset: *
+    x-request-id: *
+    x-session-id: user-123-session
+    x-workflow-id: task_01JARZ3NDEKTSV4RRFFQ69G5FA
+
+    {"workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","stream_url":"/api/v1/stream/sse?workflow_id=task_01JARZ3NDEKTSV4RRFFQ69G5FA"}
+    "#);
+}
+
+#[actix_web::test]
+async fn a_submit_to_be_streamed_keeps_the_same_rules() {
+    let path = "/api/v1/tasks/stream";
+    assert!(post(&idle(), path, r#"{"session_id":"a"}"#).await.starts_with("400"));
+    let (tasks, seen) = recorder();
+    let request = TestRequest::post().uri(path).insert_header(("Idempotency-Key", "order-7"));
+    let answer = send(&gateway(tasks), with_key(request.set_payload(BODY))).await;
+    assert!(answer.starts_with("201") && !answer.contains("idempotency"), "{answer}");
+    // A submit to the other route with the same key is another request.
+    let expected =
+        IdempotencyKey::derive("order-7", UserId::DEFAULT, path, BODY.as_bytes()).unwrap();
+    assert_eq!(seen.lock().unwrap()[0].idempotency, Some(expected));
+}

@@ -38,6 +38,10 @@ async fn answers(found: Option<Task>) -> Vec<String> {
     vec![
         get(&state, &format!("/api/v1/tasks/{ID}")).await,
         get(&state, &format!("/api/v1/tasks/{ID}/control-state")).await,
+        get(&state, &format!("/api/v1/tasks/{ID}/stream")).await,
+        get(&state, &format!("/api/v1/tasks/{ID}/events")).await,
+        get(&state, &format!("/api/v1/tasks/{ID}/timeline")).await,
+        get(&state, &format!("/api/v1/stream/sse?workflow_id={ID}")).await,
         post(&state, &format!("/api/v1/tasks/{ID}/cancel"), "{}").await,
         post(&state, &format!("/api/v1/tasks/{ID}/pause"), "{}").await,
         post(&state, &format!("/api/v1/tasks/{ID}/resume"), "{}").await,
