@@ -39,7 +39,7 @@ use std::{
     time::Duration,
 };
 use taskgate_domain::{
-    control::{Control, ControlRequest, Controlled},
+    control::{ControlRequest, Controlled},
     error::{ReportError, StoreError},
     event::{NewEvent, TaskEvent},
     id::{KeyId, SessionId, TaskNumber, UserId},
@@ -163,10 +163,9 @@ impl TaskRepository for SqliteStore {
     }
 
     async fn control(&self, request: ControlRequest) -> Result<Option<Controlled>, StoreError> {
-        let resumes = request.control == Control::Resume;
         let controlled =
             self.log(move |connection, news| control::control(connection, news, &request)).await?;
-        if resumes && controlled.is_some_and(|done| done.accepted) {
+        if controlled.is_some_and(|done| done.accepted && done.status == TaskStatus::Queued) {
             self.wake.signal_all();
         }
         Ok(controlled)
