@@ -195,6 +195,10 @@ pub(super) struct LogEvent<'a> {
     /// What happened, in the worker's words.
     #[serde(rename = "type")]
     event_type: &'a str,
+    /// Which agent of the worker tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    agent_id: Option<&'a str>,
     /// Text for people; may be empty.
     message: &'a str,
     /// Data for programs, if there is any.
@@ -214,6 +218,7 @@ impl<'a> LogEvent<'a> {
         Self {
             task_id,
             event_type: event.event.event_type().as_str(),
+            agent_id: event.event.agent(),
             message: event.event.message().unwrap_or_default(),
             payload: event.event.payload(),
             seq: event.seq,

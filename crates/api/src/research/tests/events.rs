@@ -112,7 +112,7 @@ async fn everything_that_can_happen_has_its_frame() {
 
     id: 5
     event: log
-    data: {"task_id":42,"type":"page.read","message":"","payload":{ "page": 1},"seq":5,"timestamp":"2025-10-22T10:30:01"}
+    data: {"task_id":42,"type":"page.read","agent_id":"reader","message":"","payload":{ "page": 1},"seq":5,"timestamp":"2025-10-22T10:30:01"}
 
     id: 7
     event: status
