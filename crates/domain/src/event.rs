@@ -77,10 +77,15 @@ impl EventType {
         Ok(Self(name.into()))
     }
 
-    /// Whether workers may not record it: it tells of a move of the task, and
-    /// is written with that move.
+    /// Whether it tells of a move of the task, and is written with that move.
     pub fn tells_a_move(&self) -> bool {
         Self::MOVES.contains(self)
+    }
+
+    /// Whether workers may not record it: it [tells a move](Self::tells_a_move),
+    /// or its name means something else to those who read event streams.
+    pub fn is_reserved(&self) -> bool {
+        self.tells_a_move() || matches!(self.as_str(), "done" | "error" | "message" | "open")
     }
 
     /// The name.

@@ -175,7 +175,7 @@ async fn the_moves_of_a_task_are_not_for_workers_to_tell() {
     for name in ["STREAM_END", "WORKFLOW_STARTED", "WORKFLOW_PAUSED", "WORKFLOW_COMPLETED"] {
         let body = format!(r#"{{"attempt":2,"events":[{{"type":"A"}},{{"type":"{name}"}}]}}"#);
         let answer = report(&face(MockTaskQueue::new()), "events", &body).await;
-        let rule = "type must not be one that taskgate itself writes when a task moves";
+        let rule = "type must not be one that taskgate itself writes";
         assert_eq!(short(&answer), format!(r#"400 Bad Request {{"error":"{rule}"}}"#));
     }
 }

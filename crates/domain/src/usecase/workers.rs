@@ -56,11 +56,11 @@ impl Workers {
     /// Records a worker's events.
     ///
     /// # Errors
-    /// As [`TaskQueue::record`], and [`ReportError::Invalid`] for an event that
-    /// only a move of the task writes.
+    /// As [`TaskQueue::record`], and [`ReportError::Invalid`] for an event of a
+    /// [reserved](crate::event::EventType::is_reserved) type.
     pub async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError> {
-        if events.iter().any(|event| event.event_type().tells_a_move()) {
-            let rule = "must not be one that taskgate itself writes when a task moves";
+        if events.iter().any(|event| event.event_type().is_reserved()) {
+            let rule = "must not be one that taskgate itself writes";
             return Err(InvalidValue::new("type", rule).into());
         }
         self.queue.record(lease, events).await
