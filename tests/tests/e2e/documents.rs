@@ -1,5 +1,5 @@
-//! The pages of the documentation: each command is run as printed, in the
-//! order of its page, and must print what stands below it.
+//! The pages of the documentation: each command and each Python program is run
+//! as printed, in the order of its page, and must print what stands below it.
 
 use std::{
     io::Write,
@@ -11,6 +11,12 @@ taskgate_tests::on_both_stores!(
     the_readme_holds,
     the_gateway_page_holds,
     the_japanese_gateway_page_holds,
+    the_streams_page_holds,
+    the_japanese_streams_page_holds,
+    the_sessions_page_holds,
+    the_japanese_sessions_page_holds,
+    the_keys_page_holds,
+    the_japanese_keys_page_holds,
     the_research_page_holds,
     the_worker_page_holds,
     the_command_line_page_holds,
@@ -26,6 +32,30 @@ async fn the_gateway_page_holds(store: Store) {
 
 async fn the_japanese_gateway_page_holds(store: Store) {
     check(&store, "docs/gateway-api.ja.md");
+}
+
+async fn the_streams_page_holds(store: Store) {
+    check(&store, "docs/gateway-streams.md");
+}
+
+async fn the_japanese_streams_page_holds(store: Store) {
+    check(&store, "docs/gateway-streams.ja.md");
+}
+
+async fn the_sessions_page_holds(store: Store) {
+    check(&store, "docs/gateway-sessions.md");
+}
+
+async fn the_japanese_sessions_page_holds(store: Store) {
+    check(&store, "docs/gateway-sessions.ja.md");
+}
+
+async fn the_keys_page_holds(store: Store) {
+    check(&store, "docs/gateway-keys.md");
+}
+
+async fn the_japanese_keys_page_holds(store: Store) {
+    check(&store, "docs/gateway-keys.ja.md");
 }
 
 async fn the_research_page_holds(store: Store) {
@@ -85,6 +115,9 @@ fn samples(page: &str) -> Vec<(String, String)> {
             ("sh", _) if !text.starts_with("cargo ") && !text.starts_with("scripts/") => {
                 command = Some(text.to_owned());
             }
+            ("python", _) => {
+                command = Some(format!("\"$TASKGATE_TEST_PYTHON\" - <<'END'\n{text}\nEND\n"));
+            }
             ("json" | "text", Some(command)) => samples.push((command, text.to_owned())),
             _ => {}
         }
@@ -92,7 +125,8 @@ fn samples(page: &str) -> Vec<(String, String)> {
     samples
 }
 
-/// A text without what differs from run to run: ids and times.
+/// A text without what differs from run to run: ids, keys, times and how long
+/// something took.
 fn settled(text: &str) -> String {
     let mut sed = Command::new("sed");
     sed.args([
@@ -103,6 +137,12 @@ fn settled(text: &str) -> String {
         "s/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/UUID/g",
         "-e",
         "s/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\\.[0-9]{6})?/TIME/g",
+        "-e",
+        "s/[0-9]{13}-([0-9]+)/MILLIS-\\1/g",
+        "-e",
+        "s/sk_live_[0-9A-Za-z]+/sk_live_KEY/g",
+        "-e",
+        "s/(_ms\": )[0-9]+/\\1MILLIS/g",
     ]);
     pipe(sed, text).trim().to_owned()
 }
