@@ -147,15 +147,17 @@ impl Follow {
             } else {
                 // Whoever begins behind the last event would wait for what never
                 // comes. What was written before the end is read once more.
-                self.ended = self.has_ended().await?;
+                self.ended = has_ended(&*self.tasks, self.task).await?;
                 self.caught_up = !self.ended;
             }
         }
         Ok(None)
     }
+}
 
-    async fn has_ended(&self) -> Result<bool, StoreError> {
-        let task = self.tasks.find(TaskKey::Number(self.task)).await?;
-        Ok(task.is_none_or(|task| task.finished().is_some()))
-    }
+/// Does not borrow the reader, which could not be awaited in a task of a runtime
+/// with several threads then.
+async fn has_ended(tasks: &dyn TaskRepository, task: TaskNumber) -> Result<bool, StoreError> {
+    let task = tasks.find(TaskKey::Number(task)).await?;
+    Ok(task.is_none_or(|task| task.finished().is_some()))
 }

@@ -120,6 +120,12 @@ impl World {
     }
 }
 
+#[test]
+fn a_follower_may_be_awaited_on_any_thread() {
+    fn check<T: Send>(_: impl FnOnce(&'static mut Follow) -> T) {}
+    check(|follow| follow.next());
+}
+
 #[tokio::test]
 async fn a_follower_sees_what_was_and_what_comes() {
     let world = World::new(&["A", "B"], &[&["C"], &["D", "STREAM_END"]]);
