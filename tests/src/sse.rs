@@ -145,7 +145,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 fn parse(block: &str) -> Option<Block> {
     let mut frame = Frame::default();
     let mut found = None;
-    for line in block.lines() {
+    for line in block.lines().filter(|line| !line.is_empty()) {
         let (field, value) = line.split_once(':')?;
         let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
         match field {
