@@ -18,6 +18,7 @@ mod research;
 mod samples_list;
 mod samples_status;
 mod sdk_cli;
+mod sdk_controls;
 mod sdk_tasks;
 mod shutdown;
 mod tasks_command;
