@@ -19,6 +19,7 @@ mod samples_list;
 mod samples_status;
 mod sdk_cli;
 mod sdk_controls;
+mod sdk_sessions;
 mod sdk_tasks;
 mod shutdown;
 mod tasks_command;
