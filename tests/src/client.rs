@@ -64,7 +64,7 @@ impl ScriptedWorker {
     }
 }
 
-fn command(server: &Server, program: &str) -> Command {
+pub(crate) fn command(server: &Server, program: &str) -> Command {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
     let mut command = match program.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => Command::new(needed("TASKGATE_TEST_PYTHON")),
