@@ -1,84 +1,96 @@
-//! A client program that runs while its test goes on.
+//! A program that runs while its test goes on.
 
-use crate::{ClientRun, Server, client};
-use std::time::Duration;
+use crate::{CommandRun, Server, client, command};
+use std::{
+    process::{Command, Stdio},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    process::{Child, ChildStdout},
+    process::{Child, ChildStderr, ChildStdout},
+    time::timeout,
 };
 
 /// How long a line or the end may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running program of `clients/`, read line by line. It and all that it has
-/// started end when it is dropped.
-pub struct LiveClient {
+/// A running program, read line by line. It and all that it has started end
+/// when it is dropped.
+pub struct Live {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    program: String,
+    errors: ChildStderr,
 }
 
-impl LiveClient {
-    /// Starts a program against the server, its gateway at `HOST:PORT`: its
-    /// own address, or that of a proxy.
-    pub fn start(server: &Server, gateway: &str, program: &str, args: &[&str]) -> Self {
-        let mut process = client::command(server, program)
-            .args(args)
-            .env("TASKGATE_URL", format!("http://{gateway}"))
+impl Live {
+    /// Starts a command.
+    pub fn start(command: Command) -> Self {
+        let mut process = tokio::process::Command::from(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .unwrap_or_else(|error| panic!("{program} could not be started: {error}"));
+            .expect("the command can be started");
         let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        Self { process, lines, program: program.to_owned() }
+        let errors = process.stderr.take().expect("a pipe");
+        Self { process, lines, errors }
+    }
+
+    /// Starts a program of `clients/` against the server, its gateway at
+    /// `HOST:PORT`: its own address, or that of a proxy.
+    pub fn client(server: &Server, gateway: &str, program: &str, args: &[&str]) -> Self {
+        let mut command = client::command(server, program);
+        command.args(args).env("TASKGATE_URL", format!("http://{gateway}"));
+        Self::start(command)
     }
 
     /// The next line that it prints.
     pub async fn line(&mut self) -> String {
-        let line = tokio::time::timeout(PATIENCE, self.lines.next_line())
-            .await
-            .unwrap_or_else(|_| panic!("{} prints no further line", self.program))
-            .expect("UTF-8 on stdout");
-        let Some(line) = line else {
-            let errors = self.errors().await;
-            panic!("{} has ended: {errors}", self.program);
-        };
-        line
+        match timeout(PATIENCE, self.lines.next_line()).await {
+            Ok(Ok(Some(line))) => line,
+            Ok(Ok(None)) => panic!("it has ended: {}", read(&mut self.errors).await),
+            Ok(Err(error)) => panic!("no UTF-8 on stdout: {error}"),
+            Err(_) => panic!("it prints no further line"),
+        }
     }
 
     /// What it still prints until it ends by itself, and how it ends.
-    pub async fn finish(mut self) -> ClientRun {
-        let rest = async {
+    pub async fn finish(mut self) -> CommandRun {
+        let Self { process, lines, errors } = &mut self;
+        let output = async {
             let mut stdout = String::new();
-            while let Some(line) = self.lines.next_line().await.expect("UTF-8 on stdout") {
+            while let Some(line) = lines.next_line().await.expect("UTF-8 on stdout") {
                 stdout.push_str(&line);
                 stdout.push('\n');
             }
-            (stdout, self.process.wait().await.expect("a child process"))
+            stdout
         };
-        let (stdout, status) = tokio::time::timeout(PATIENCE, rest)
-            .await
-            .unwrap_or_else(|_| panic!("{} did not end", self.program));
-        let stderr = self.errors().await;
-        ClientRun { code: status.code().unwrap_or(-1), stdout, stderr }
+        let end = async {
+            let (stdout, stderr) = tokio::join!(output, read(errors));
+            let code = process.wait().await.expect("a child process").code().unwrap_or(-1);
+            CommandRun { code, stdout, stderr }
+        };
+        timeout(PATIENCE, end).await.expect("it ends")
     }
 
-    async fn errors(&mut self) -> String {
-        let mut stderr = String::new();
-        if let Some(mut pipe) = self.process.stderr.take() {
-            let _ = pipe.read_to_string(&mut stderr).await;
-        }
-        stderr
+    /// Interrupts it, as a terminal does.
+    pub fn interrupt(&self) {
+        let id = self.process.id().expect("it runs");
+        assert!(command::signal("INT", &id.to_string()), "it has ended");
     }
 }
 
-impl Drop for LiveClient {
+async fn read(pipe: &mut ChildStderr) -> String {
+    let mut text = Vec::new();
+    pipe.read_to_end(&mut text).await.expect("a pipe");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+impl Drop for Live {
     fn drop(&mut self) {
         // Gone once it has been waited for.
         if let Some(id) = self.process.id() {
-            let _ = std::process::Command::new("kill")
-                .args(["-KILL", "--", &format!("-{id}")])
-                .stderr(std::process::Stdio::null())
-                .status();
+            let _ = command::signal("KILL", &format!("-{id}"));
         }
     }
 }

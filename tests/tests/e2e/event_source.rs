@@ -1,14 +1,14 @@
 //! A page in a real browser follows a task with `EventSource`.
 
 use serde_json::json;
-use taskgate_tests::{LiveClient, Proxy, Server, Store, Worker};
+use taskgate_tests::{Live, Proxy, Server, Store, Worker};
 
 taskgate_tests::on_both_stores!(
     a_page_sees_every_event_once_over_a_line_that_breaks,
     a_page_is_told_that_a_task_is_unknown,
 );
 
-async fn sees(page: &mut LiveClient, lines: &[&str]) {
+async fn sees(page: &mut Live, lines: &[&str]) {
     for line in lines {
         assert_eq!(page.line().await, *line);
     }
@@ -20,7 +20,7 @@ async fn a_page_sees_every_event_once_over_a_line_that_breaks(store: Store) {
     let proxy = Proxy::to(gateway.address());
     let id = gateway.ask("capital?").await;
     let front = proxy.address().to_string();
-    let mut page = LiveClient::start(&server, &front, "python/browser.py", &[&id]);
+    let mut page = Live::client(&server, &front, "python/browser.py", &[&id]);
     sees(&mut page, &["open", "1 DATA_PROCESSING"]).await;
     let task = worker.claim_one("agent").await;
     sees(&mut page, &["2 WORKFLOW_STARTED"]).await;
@@ -48,6 +48,6 @@ async fn a_page_is_told_that_a_task_is_unknown(store: Store) {
     let server = Server::dev(&store);
     let address = server.gateway().address().to_owned();
     let unknown = "task_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    let page = LiveClient::start(&server, &address, "python/browser.py", &[unknown]);
+    let page = Live::client(&server, &address, "python/browser.py", &[unknown]);
     assert_eq!(page.finish().await.output(), "closed\n");
 }

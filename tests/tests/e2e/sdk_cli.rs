@@ -1,7 +1,7 @@
 //! The Python SDK's own command, `shannon`, over tasks.
 
 use serde_json::json;
-use taskgate_tests::{ClientRun, ScriptedWorker, Server, Store, Worker, run_shannon};
+use taskgate_tests::{CommandRun, ScriptedWorker, Server, Store, Worker, run_shannon};
 
 taskgate_tests::on_both_stores!(
     the_command_submits_with_every_flag,
@@ -14,7 +14,7 @@ const UNKNOWN: &str = "task_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// What the command printed, with the task's id as `ID`, and its exit code.
 #[track_caller]
-fn told(run: &ClientRun, id: &str) -> (i32, String) {
+fn told(run: &CommandRun, id: &str) -> (i32, String) {
     assert_eq!(run.stderr, "", "{run:?}");
     (run.code, run.stdout.replace(id, "ID"))
 }

@@ -1,7 +1,7 @@
 //! The Python SDK follows tasks while they run, over lines that break.
 
 use serde_json::json;
-use taskgate_tests::{Claimed, LiveClient, Proxy, Server, Store, Worker};
+use taskgate_tests::{Claimed, Live, Proxy, Server, Store, Worker};
 
 taskgate_tests::on_both_stores!(
     the_sdk_sees_every_event_once_over_a_line_that_breaks,
@@ -10,13 +10,13 @@ taskgate_tests::on_both_stores!(
 );
 
 /// Both of the SDK's clients, following one task.
-struct Followers([LiveClient; 2]);
+struct Followers([Live; 2]);
 
 impl Followers {
     fn of(server: &Server, gateway: &str, transport: &str, task: &str) -> Self {
         Self(["sync", "async"].map(|twin| {
             let args = [twin, transport, task];
-            LiveClient::start(server, gateway, "python/sdk_follow.py", &args)
+            Live::client(server, gateway, "python/sdk_follow.py", &args)
         }))
     }
 
