@@ -37,7 +37,7 @@ impl ScriptedWorker {
 }
 
 pub(crate) fn command(server: &Server, program: &str) -> Command {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
+    let path = clients().join(program);
     let mut command = match program.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => Command::new(needed("TASKGATE_TEST_PYTHON")),
         Some("js") => Command::new("node"),
@@ -64,6 +64,10 @@ pub(crate) fn command(server: &Server, program: &str) -> Command {
 /// Without a terminal; Python leaves nothing behind and holds no line back.
 fn quiet(command: &mut Command) -> &mut Command {
     command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1").stdin(Stdio::null())
+}
+
+fn clients() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
 fn needed(variable: &str) -> String {

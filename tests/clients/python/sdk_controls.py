@@ -13,7 +13,9 @@ async def story(client):
         state = await client.get_control_state(task)
         paused = f"{state.is_paused} {state.pause_reason!r} {bool(state.paused_by)}"
         cancelled = f"{state.is_cancelled} {state.cancel_reason!r} {bool(state.cancelled_by)}"
-        in_time = state.paused_at is None or status.created_at <= state.paused_at
+        # `paused_at` has whole seconds.
+        submitted_at = status.created_at.replace(microsecond=0)
+        in_time = state.paused_at is None or submitted_at <= state.paused_at
         print(f"{what}: {status.status.value}, paused {paused}, cancelled {cancelled}, {in_time}")
 
     await show("submitted")

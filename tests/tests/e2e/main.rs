@@ -18,6 +18,7 @@ mod replicas;
 mod research;
 mod samples_list;
 mod samples_status;
+mod sdk_catalogues;
 mod sdk_cli;
 mod sdk_cli_stream;
 mod sdk_controls;

@@ -7,20 +7,24 @@ taskgate_tests::on_both_stores!(
     the_sdk_sees_every_event_once_over_a_line_that_breaks,
     the_sdk_sees_every_event_once_over_restarts_of_the_server,
     a_websocket_shows_events_as_they_happen_and_closes,
+    a_websocket_is_resumed_elsewhere_when_its_server_stops,
 );
 
-/// Both of the SDK's clients, following one task.
-struct Followers([Live; 2]);
+/// Clients of the SDK that follow one task.
+struct Followers(Vec<Live>);
 
 impl Followers {
+    /// Both of the SDK's clients.
     fn of(server: &Server, gateway: &str, transport: &str, task: &str) -> Self {
-        Self(["sync", "async"].map(|twin| {
-            let args = [twin, transport, task];
-            Live::client(server, gateway, "python/sdk_follow.py", &args)
-        }))
+        let follow = |twin: &&str| Self::one(server, gateway, &[twin, transport, task]);
+        Self(["sync", "async"].iter().map(follow).collect())
     }
 
-    /// Both print these lines next.
+    fn one(server: &Server, gateway: &str, args: &[&str]) -> Live {
+        Live::client(server, gateway, "python/sdk_follow.py", args)
+    }
+
+    /// All print these lines next.
     async fn see(&mut self, lines: &[&str]) {
         for follower in &mut self.0 {
             for line in lines {
@@ -29,7 +33,7 @@ impl Followers {
         }
     }
 
-    /// Both print these lines, and end.
+    /// All print these lines, and end.
     async fn end_with(mut self, lines: &[&str]) {
         self.see(lines).await;
         for follower in self.0 {
@@ -87,7 +91,9 @@ async fn the_sdk_sees_every_event_once_over_restarts_of_the_server(store: Store)
     proxy.point_to(third.gateway().address());
     followers.see(&["4 AGENT_THINKING killed"]).await;
     worker.fail(&task, "no map", false).await.expect(200);
-    followers.end_with(&["5 error no map", "6 WORKFLOW_FAILED no map", "done [DONE]"]).await;
+    followers
+        .end_with(&["5 ERROR_OCCURRED no map", "6 WORKFLOW_FAILED no map", "done [DONE]"])
+        .await;
 }
 
 async fn a_websocket_shows_events_as_they_happen_and_closes(store: Store) {
@@ -103,21 +109,44 @@ async fn a_websocket_shows_events_as_they_happen_and_closes(store: Store) {
     followers.end_with(&["4 LLM_OUTPUT Paris", "5 WORKFLOW_COMPLETED", "6 STREAM_END"]).await;
 }
 
+async fn a_websocket_is_resumed_elsewhere_when_its_server_stops(store: Store) {
+    let (first, second) = (Server::dev(&store), Server::dev(&store));
+    let proxy = Proxy::to(first.gateway().address());
+    let id = first.gateway().ask("capital?").await;
+    let mut followers = Followers::of(&first, &proxy.address().to_string(), "ws", &id);
+    followers.see(&["1 DATA_PROCESSING"]).await;
+    let worker = Worker::of(&second);
+    let task = worker.claim_one("agent").await;
+    followers.see(&["2 WORKFLOW_STARTED"]).await;
+    proxy.point_to(second.gateway().address());
+    assert!(first.stop().success());
+    followers
+        .see(&["cut: received 1012 (service restart); then sent 1012 (service restart)"])
+        .await;
+    worker.complete(&task, json!({ "result": "Paris" })).await.expect(200);
+    followers.end_with(&["3 LLM_OUTPUT Paris", "4 WORKFLOW_COMPLETED", "5 STREAM_END"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_follows_from_either_of_two_servers() {
     let store = Store::postgres();
     let (first, second) = (Server::dev(&store), Server::dev(&store));
     let id = first.gateway().ask("capital?").await;
-    let mut followers = [&first, &second]
-        .map(|server| Followers::of(server, server.gateway().address(), "sse", &id));
+    let follow = |(server, twin, transport): (&Server, &str, &str)| {
+        Followers::one(server, server.gateway().address(), &[twin, transport, &id])
+    };
+    let mut streams =
+        Followers([(&first, "sync", "sse"), (&second, "async", "sse")].map(follow).into());
+    let mut sockets =
+        Followers([(&first, "async", "ws"), (&second, "sync", "ws")].map(follow).into());
     let worker = Worker::of(&second);
     let task = worker.claim_one("agent").await;
-    for followers in &mut followers {
-        followers.see(&["1 DATA_PROCESSING", "2 WORKFLOW_STARTED"]).await;
-    }
+    say(&worker, &task, "where").await;
+    let begin = ["1 DATA_PROCESSING", "2 WORKFLOW_STARTED", "3 AGENT_THINKING where"];
+    streams.see(&begin).await;
+    sockets.see(&begin).await;
     worker.complete(&task, json!({ "result": "Paris" })).await.expect(200);
-    for followers in followers {
-        let end = ["3 thread.message.completed Paris", "4 WORKFLOW_COMPLETED", "done [DONE]"];
-        followers.end_with(&end).await;
-    }
+    let end = ["4 thread.message.completed Paris", "5 WORKFLOW_COMPLETED", "done [DONE]"];
+    streams.end_with(&end).await;
+    sockets.end_with(&["4 LLM_OUTPUT Paris", "5 WORKFLOW_COMPLETED", "6 STREAM_END"]).await;
 }

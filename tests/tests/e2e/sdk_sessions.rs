@@ -42,7 +42,7 @@ history: failed fail: no map FAILED True
 turns: 2 of 2
 1: answered capital of France? -> 'Paris, most likely. You asked: capital of France?'
   DATA_PROCESSING WORKFLOW_STARTED AGENT_STARTED PROGRESS LLM_OUTPUT WORKFLOW_COMPLETED STREAM_END
-  tokens 150, by ['scripted']
+  tokens 150, by ['scripted', 'final_output']
 2: failed fail: no map -> ''
   DATA_PROCESSING WORKFLOW_STARTED AGENT_STARTED ERROR_OCCURRED WORKFLOW_FAILED STREAM_END
   tokens 0, by ['scripted']
@@ -55,8 +55,8 @@ event: 4 PROGRESS - half way
 event: 5 LLM_OUTPUT final_output Paris, most likely. You asked: capital of France?
 event: 6 WORKFLOW_COMPLETED -
 event: 7 STREAM_END -
-timeline: WF_STARTED
-  {{'total': 1, 'mode': 'summary'}}
+timeline: WF_STARTED ACT_STARTED WF_FAILED
+  {{'total': 3, 'mode': 'summary'}}
 renamed: True
 title: City  tour, City  tour
 refused: ValidationError [400] Title cannot be empty

@@ -69,7 +69,7 @@ done - [DONE]
 --- sse
 1 DATA_PROCESSING -
 2 WORKFLOW_STARTED -
-3 error - no map
+3 ERROR_OCCURRED - no map
 4 WORKFLOW_FAILED - no map
 done - [DONE]
 --- sse
