@@ -63,7 +63,14 @@ pub(crate) fn command(server: &Server, program: &str) -> Command {
 
 /// Without a terminal; Python leaves nothing behind and holds no line back.
 fn quiet(command: &mut Command) -> &mut Command {
-    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1").stdin(Stdio::null())
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1")
+        // A directory without certificates: httpx would load those of the whole
+        // web for each client, which takes longer than to talk over loopback.
+        .env("SSL_CERT_DIR", clients())
+        .env_remove("SSL_CERT_FILE")
+        .stdin(Stdio::null())
 }
 
 fn clients() -> PathBuf {
