@@ -36,7 +36,7 @@ mod wait;
 mod worker;
 
 pub use api::{Answer, Api, DEV_KEY};
-pub use client::{ScriptedWorker, run_client, run_shannon};
+pub use client::{ScriptedWorker, run_client, run_shannon, run_shannon_each};
 pub use cluster::Cluster;
 pub use command::{CommandRun, create_key, taskgate, terminate};
 pub use live::Live;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, ChildStdout},
     time::timeout,
 };
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// when it is dropped.
 pub struct Live {
     process: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    output: BufReader<ChildStdout>,
     errors: ChildStderr,
 }
 
@@ -31,9 +31,9 @@ impl Live {
             .process_group(0)
             .spawn()
             .expect("the command can be started");
-        let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+        let output = BufReader::new(process.stdout.take().expect("a pipe"));
         let errors = process.stderr.take().expect("a pipe");
-        Self { process, lines, errors }
+        Self { process, output, errors }
     }
 
     /// Starts a program of `clients/` against the server, its gateway at
@@ -46,27 +46,18 @@ impl Live {
 
     /// The next line that it prints.
     pub async fn line(&mut self) -> String {
-        match timeout(PATIENCE, self.lines.next_line()).await {
-            Ok(Ok(Some(line))) => line,
-            Ok(Ok(None)) => panic!("it has ended: {}", read(&mut self.errors).await),
-            Ok(Err(error)) => panic!("no UTF-8 on stdout: {error}"),
-            Err(_) => panic!("it prints no further line"),
-        }
+        let mut line = String::new();
+        let read = timeout(PATIENCE, self.output.read_line(&mut line)).await;
+        let length = read.expect("it prints a further line").expect("UTF-8 on stdout");
+        assert!(length > 0, "it has ended: {}", rest(&mut self.errors).await);
+        line.trim_end_matches('\n').to_owned()
     }
 
     /// What it still prints until it ends by itself, and how it ends.
     pub async fn finish(mut self) -> CommandRun {
-        let Self { process, lines, errors } = &mut self;
-        let output = async {
-            let mut stdout = String::new();
-            while let Some(line) = lines.next_line().await.expect("UTF-8 on stdout") {
-                stdout.push_str(&line);
-                stdout.push('\n');
-            }
-            stdout
-        };
+        let Self { process, output, errors } = &mut self;
         let end = async {
-            let (stdout, stderr) = tokio::join!(output, read(errors));
+            let (stdout, stderr) = tokio::join!(rest(output), rest(errors));
             let code = process.wait().await.expect("a child process").code().unwrap_or(-1);
             CommandRun { code, stdout, stderr }
         };
@@ -80,7 +71,7 @@ impl Live {
     }
 }
 
-async fn read(pipe: &mut ChildStderr) -> String {
+async fn rest(pipe: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = Vec::new();
     pipe.read_to_end(&mut text).await.expect("a pipe");
     String::from_utf8_lossy(&text).into_owned()

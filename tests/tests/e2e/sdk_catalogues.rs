@@ -1,7 +1,7 @@
 //! The Python SDK's own command asks for what taskgate has none of.
 
 use serde_json::json;
-use taskgate_tests::{Server, Store, run_client};
+use taskgate_tests::{Server, Store, run_shannon_each};
 
 taskgate_tests::on_both_stores!(
     the_command_finds_every_catalogue_empty,
@@ -23,7 +23,7 @@ async fn the_command_finds_every_catalogue_empty(store: Store) {
         "schedule-list",
         "schedule-list --page 2 --page-size 5 --status PAUSED",
     ];
-    let run = run_client(&server, "python/sdk_commands.py", &commands).await;
+    let printed = run_shannon_each(&server, &commands).await;
     let expected = "\
 tools-list: 0 No tools found
 tools-list --category search: 0 No tools found
@@ -36,7 +36,7 @@ memory-files: 0 No files found
 schedule-list: 0 Total: 0
 schedule-list --page 2 --page-size 5 --status PAUSED: 0 Total: 0
 ";
-    assert_eq!(run.output(), expected);
+    assert_eq!(printed, expected);
 }
 
 async fn the_command_is_told_what_there_is_not(store: Store) {
@@ -67,7 +67,7 @@ async fn the_command_is_told_what_there_is_not(store: Store) {
         &approve,
         &approval,
     ];
-    let run = run_client(&server, "python/sdk_commands.py", &commands).await;
+    let printed = run_shannon_each(&server, &commands).await;
     let expected = "\
 tool-get hammer: 1 ✗ [404] Tool not found
 tool-exec hammer: 1 ✗ [404] Tool not found
@@ -90,5 +90,5 @@ review-feedback TASK 'more of it': 1 ✗ [404] Review session not found or expir
 review-approve TASK: 1 ✗ [404] Review session not found or expired
 approve nothing TASK: 1 ✗ [404] Workflow or approval not found
 ";
-    assert_eq!(run.output().replace(&id, "TASK"), expected);
+    assert_eq!(printed.replace(&id, "TASK"), expected);
 }

@@ -2,7 +2,7 @@
 //! command.
 
 use serde_json::json;
-use taskgate_tests::{Server, Store, Worker, run_client, run_shannon};
+use taskgate_tests::{Server, Store, Worker, run_client, run_shannon, run_shannon_each};
 
 taskgate_tests::on_both_stores!(
     the_sdk_controls_a_task,
@@ -84,15 +84,23 @@ async fn the_command_reports_what_cannot_be_controlled(store: Store) {
     let task = worker.claim_one("agent").await;
     assert_eq!(task.id, ended);
     worker.complete(&task, json!({ "result": "done" })).await.expect(200);
-    for (args, printed) in [
-        (["pause", ended.as_str()], "✗ [409] HTTP 409: cannot pause completed task\n"),
-        (["resume", &ended], "✗ [409] HTTP 409: cannot resume completed task\n"),
-        (["resume", &queued], "✗ [409] HTTP 409: task is not paused\n"),
-        (["pause", UNKNOWN], "✗ [404] Task not found\n"),
-        (["resume", UNKNOWN], "✗ [404] Task not found\n"),
-        (["control-state", UNKNOWN], "✗ [404] Task not found\n"),
-    ] {
-        let run = run_shannon(&server, &args).await;
-        assert_eq!((run.code, run.stdout.as_str()), (1, printed), "{args:?} {run:?}");
-    }
+    let commands = [
+        &format!("pause {ended}"),
+        &format!("resume {ended}"),
+        &format!("resume {queued}"),
+        &format!("pause {UNKNOWN}"),
+        &format!("resume {UNKNOWN}"),
+        &format!("control-state {UNKNOWN}"),
+    ];
+    let expected = "\
+pause ENDED: 1 ✗ [409] HTTP 409: cannot pause completed task
+resume ENDED: 1 ✗ [409] HTTP 409: cannot resume completed task
+resume QUEUED: 1 ✗ [409] HTTP 409: task is not paused
+pause UNKNOWN: 1 ✗ [404] Task not found
+resume UNKNOWN: 1 ✗ [404] Task not found
+control-state UNKNOWN: 1 ✗ [404] Task not found
+";
+    let printed = run_shannon_each(&server, &commands.map(String::as_str)).await;
+    let printed = printed.replace(&ended, "ENDED").replace(&queued, "QUEUED");
+    assert_eq!(printed.replace(UNKNOWN, "UNKNOWN"), expected);
 }
