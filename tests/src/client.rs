@@ -1,71 +1,50 @@
 //! Client programs of `clients/` against a running server.
 
-use crate::{DEV_KEY, Server};
-use std::{path::PathBuf, process::Stdio, time::Duration};
-use tokio::process::{Child, Command};
-
-/// What a client program did.
-#[derive(Debug)]
-pub struct ClientRun {
-    /// Its exit code; -1 when a signal ended it.
-    pub code: i32,
-    /// What it wrote to standard output.
-    pub stdout: String,
-    /// What it wrote to standard error.
-    pub stderr: String,
-}
-
-impl ClientRun {
-    /// The output of a client that must have succeeded.
-    #[track_caller]
-    pub fn output(&self) -> &str {
-        assert_eq!(self.code, 0, "{self:?}");
-        &self.stdout
-    }
-}
+use crate::{CommandRun, DEV_KEY, Live, Server};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 /// Runs a client program (a path below `clients/`) with these arguments
 /// against the server, for at most a minute.
-pub async fn run_client(server: &Server, program: &str, args: &[&str]) -> ClientRun {
-    finish(command(server, program).args(args), program).await
-}
-
-async fn finish(command: &mut Command, program: &str) -> ClientRun {
-    let output = tokio::time::timeout(Duration::from_secs(60), piped(command).output())
-        .await
-        .unwrap_or_else(|_| panic!("{program} did not end"))
-        .unwrap_or_else(|error| panic!("{program} could not be started: {error}"));
-    ClientRun {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+pub async fn run_client(server: &Server, program: &str, args: &[&str]) -> CommandRun {
+    Live::client(server, server.gateway().address(), program, args).finish().await
 }
 
 /// Runs the SDK's own command, `shannon`, with these arguments against the
 /// server, for at most a minute.
-pub async fn run_shannon(server: &Server, args: &[&str]) -> ClientRun {
+pub async fn run_shannon(server: &Server, args: &[&str]) -> CommandRun {
     let python = PathBuf::from(needed("TASKGATE_TEST_PYTHON"));
     let mut command = Command::new(python.with_file_name("shannon"));
-    command.env("SHANNON_BASE_URL", server.gateway().base()).env("SHANNON_API_KEY", DEV_KEY);
-    finish(command.args(args), "shannon").await
+    quiet(&mut command)
+        .env("SHANNON_BASE_URL", server.gateway().base())
+        .env("SHANNON_API_KEY", DEV_KEY)
+        .args(args);
+    Live::start(command).finish().await
+}
+
+/// Runs the SDK's own command for each line of arguments, all in one process,
+/// which takes far less time. Returns a line for each with its exit code and
+/// what it printed.
+pub async fn run_shannon_each(server: &Server, lines: &[&str]) -> String {
+    run_client(server, "python/sdk_commands.py", lines).await.output().to_owned()
 }
 
 /// `clients/python/worker.py` as a process of its own, ended when dropped.
 pub struct ScriptedWorker {
-    _process: Child,
+    _process: Live,
 }
 
 impl ScriptedWorker {
     /// A worker that runs every kind of task.
     pub fn of(server: &Server) -> Self {
-        let process = command(server, "python/worker.py").spawn().expect("Python can be started");
-        Self { _process: process }
+        Self { _process: Live::start(command(server, "python/worker.py")) }
     }
 }
 
-fn command(server: &Server, program: &str) -> Command {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(program);
+pub(crate) fn command(server: &Server, program: &str) -> Command {
+    let path = clients().join(program);
     let mut command = match program.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => Command::new(needed("TASKGATE_TEST_PYTHON")),
         Some("js") => Command::new("node"),
@@ -85,19 +64,24 @@ fn command(server: &Server, program: &str) -> Command {
         .env("TASKGATE_RESEARCH_URL", server.research().base())
         .env("TASKGATE_WORKER_URL", server.worker().base())
         .env("TASKGATE_API_KEY", DEV_KEY);
-    piped(&mut command);
+    quiet(&mut command);
     command
 }
 
-/// Without a terminal, all output kept, ended when dropped.
-fn piped(command: &mut Command) -> &mut Command {
+/// Without a terminal; Python leaves nothing behind and holds no line back.
+fn quiet(command: &mut Command) -> &mut Command {
     command
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("PYTHONUNBUFFERED", "1")
+        // A directory without certificates: httpx would load those of the whole
+        // web for each client, which takes longer than to talk over loopback.
+        .env("SSL_CERT_DIR", clients())
+        .env_remove("SSL_CERT_FILE")
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
+}
+
+fn clients() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
 fn needed(variable: &str) -> String {

@@ -17,6 +17,15 @@ pub struct CommandRun {
     pub stderr: String,
 }
 
+impl CommandRun {
+    /// What a command printed that must have succeeded.
+    #[track_caller]
+    pub fn output(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:?}");
+        &self.stdout
+    }
+}
+
 /// Runs `taskgate` with these arguments over this store, to its end.
 pub fn taskgate(store: &Store, args: &[&str]) -> CommandRun {
     run(binary(store).args(args))
@@ -56,11 +65,17 @@ pub fn create_key(store: &Store, args: &[&str]) -> String {
 
 /// Asks a process to end, as a service manager does.
 pub fn terminate(process: u32) {
+    assert!(signal("TERM", &process.to_string()), "process {process} is not there to be stopped");
+}
+
+/// Sends a signal to a process, or to a group after a minus; whether it is
+/// there.
+pub(crate) fn signal(name: &str, target: &str) -> bool {
     let status = Command::new("sh")
-        .args(["-c", &format!("kill -TERM {process}")])
+        .args(["-c", &format!("kill -s {name} -- {target}")])
         .status()
         .expect("sh can be started");
-    assert!(status.success(), "process {process} is not there to be stopped");
+    status.success()
 }
 
 /// The binary, over this store, in its directory, and without any setting of

@@ -16,7 +16,7 @@ pub struct Proxy {
 }
 
 struct Line {
-    target: String,
+    target: Mutex<String>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -38,7 +38,7 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let line = Arc::new(Line {
-            target: target.to_owned(),
+            target: Mutex::new(target.to_owned()),
             state: Mutex::new(State::Forwarding),
             changed: Condvar::new(),
         });
@@ -64,6 +64,17 @@ impl Proxy {
     /// Holds every byte back and closes nothing, as a hung server does.
     pub fn freeze(&self) {
         self.line.set(State::Frozen);
+    }
+
+    /// Cuts every connection; new ones pass at once.
+    pub fn cut(&self) {
+        self.refuse();
+        self.restore();
+    }
+
+    /// Has new connections lead to the server at `target`.
+    pub fn point_to(&self, target: &str) {
+        *self.line.target.lock().unwrap_or_else(PoisonError::into_inner) = target.to_owned();
     }
 
     /// Lets everything pass again.
@@ -132,7 +143,8 @@ impl Line {
 
     fn carry(self: Arc<Self>, client: TcpStream) {
         self.wait_while(State::Frozen);
-        let Ok(server) = TcpStream::connect(&self.target) else { return };
+        let target = self.target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ok(server) = TcpStream::connect(target) else { return };
         let back = (server.try_clone().expect("a handle"), client.try_clone().expect("a handle"));
         let line = Arc::clone(&self);
         std::thread::spawn(move || line.copy(back.0, back.1));

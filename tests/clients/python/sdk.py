@@ -61,3 +61,14 @@ async def refused(call):
     except errors.ShannonError as error:
         return f"{type(error).__name__} {error}"
     return f"not refused: {answer}"
+
+
+def number_of(event):
+    """An event's place in its task's log, which ends the id to resume from."""
+    return int(event.id.rpartition("-")[2])
+
+
+def numbered(event, text):
+    """An event on one line; the end of a stream has no place in the log."""
+    place = "" if event.type == "done" else f"{number_of(event)} "
+    return f"{place}{event.type} {text}".rstrip()

@@ -1,7 +1,9 @@
 //! The Python SDK's own command, `shannon`, over tasks.
 
 use serde_json::json;
-use taskgate_tests::{ClientRun, ScriptedWorker, Server, Store, Worker, run_shannon};
+use taskgate_tests::{
+    CommandRun, ScriptedWorker, Server, Store, Worker, run_shannon, run_shannon_each,
+};
 
 taskgate_tests::on_both_stores!(
     the_command_submits_with_every_flag,
@@ -14,7 +16,7 @@ const UNKNOWN: &str = "task_01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// What the command printed, with the task's id as `ID`, and its exit code.
 #[track_caller]
-fn told(run: &ClientRun, id: &str) -> (i32, String) {
+fn told(run: &CommandRun, id: &str) -> (i32, String) {
     assert_eq!(run.stderr, "", "{run:?}");
     (run.code, run.stdout.replace(id, "ID"))
 }
@@ -89,18 +91,26 @@ async fn the_command_shows_and_cancels_a_task(store: Store) {
 
 async fn the_command_reports_refusals(store: Store) {
     let server = Server::dev(&store);
-    for (args, printed) in [
-        (&["status", UNKNOWN][..], "✗ [404] Task not found\n"),
-        (&["cancel", UNKNOWN], "✗ [404] Task not found\n"),
-        (&["status", "no id"], "✗ [400] Invalid task ID\n"),
-        (&["submit", " "], "✗ [400] Query is required\n"),
-        (&["submit", "?", "--session-id", "a b"], "✗ [400] Invalid session_id format\n"),
-        (&["--api-key", "sk_test_654321", "submit", "?"], "✗ [401] Unauthorized\n"),
-        (&["--bearer-token", "nobody", "submit", "?"], "✗ [401] Unauthorized\n"),
-    ] {
-        let run = run_shannon(&server, args).await;
-        assert_eq!((run.code, run.stdout.as_str()), (1, printed), "{args:?} {run:?}");
-    }
+    let commands = [
+        &format!("status {UNKNOWN}"),
+        &format!("cancel {UNKNOWN}"),
+        "status 'no id'",
+        "submit ' '",
+        "submit ? --session-id 'a b'",
+        "--api-key sk_test_654321 submit ?",
+        "--bearer-token nobody submit ?",
+    ];
+    let expected = "\
+status UNKNOWN: 1 ✗ [404] Task not found
+cancel UNKNOWN: 1 ✗ [404] Task not found
+status 'no id': 1 ✗ [400] Invalid task ID
+submit ' ': 1 ✗ [400] Query is required
+submit ? --session-id 'a b': 1 ✗ [400] Invalid session_id format
+--api-key sk_test_654321 submit ?: 1 ✗ [401] Unauthorized
+--bearer-token nobody submit ?: 1 ✗ [401] Unauthorized
+";
+    let printed = run_shannon_each(&server, &commands).await;
+    assert_eq!(printed.replace(UNKNOWN, "UNKNOWN"), expected);
     let run = run_shannon(&server, &[]).await;
     assert!(run.code == 1 && run.stdout.starts_with("usage: shannon"), "{run:?}");
 }

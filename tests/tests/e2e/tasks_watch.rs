@@ -1,19 +1,10 @@
 //! `taskgate tasks watch`, and what holds a task meanwhile.
 
 use serde_json::{Value, json};
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
-};
 use taskgate_tests::{
-    CommandRun, Proxy, Server, Store, Worker,
+    CommandRun, Live, Proxy, Server, Store, Worker,
     command::{run, tasks},
     eventually,
-};
-use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
-    process::{Child, ChildStdout},
-    time::timeout,
 };
 
 taskgate_tests::on_both_stores!(
@@ -26,45 +17,6 @@ taskgate_tests::on_both_stores!(
     a_task_is_paused_and_resumed,
 );
 
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A watch under way; it is ended when dropped.
-struct Watch {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Watch {
-    fn start(command: Command) -> Self {
-        let mut command = tokio::process::Command::from(command);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().expect("taskgate can be started");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, lines }
-    }
-
-    /// The next line of standard output.
-    async fn line(&mut self) -> Option<String> {
-        timeout(LIMIT, self.lines.next_line()).await.expect("a line in time").expect("UTF-8")
-    }
-
-    /// What it does until its end; standard output from here on.
-    async fn end(mut self) -> CommandRun {
-        let mut stdout = String::new();
-        while let Some(line) = self.line().await {
-            stdout += &format!("{line}\n");
-        }
-        let end = timeout(LIMIT, self.child.wait_with_output()).await.expect("an end in time");
-        let output = end.expect("a child process");
-        CommandRun {
-            code: output.status.code().unwrap_or(-1),
-            stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
 fn contains(run: &CommandRun, lines: &[&str]) {
     for line in lines {
         assert!(run.stderr.lines().any(|said| said == *line), "{line} is not in {run:?}");
@@ -74,7 +26,7 @@ fn contains(run: &CommandRun, lines: &[&str]) {
 async fn a_watch_tells_what_happens_and_prints_the_result(store: Store) {
     let server = Server::dev(&store);
     let id = server.gateway().ask("How high is Mount Fuji?").await;
-    let watch = Watch::start(tasks(&store, &server, &["watch", &id]));
+    let watch = Live::start(tasks(&store, &server, &["watch", &id]));
     let worker = Worker::of(&server);
     let task = worker.claim_one("agent").await;
     let beat = json!({"progress": 1, "total": 2, "message": "reading\u{1b}[2J a map"});
@@ -82,12 +34,12 @@ async fn a_watch_tells_what_happens_and_prints_the_result(store: Store) {
     let event = json!([{"type": "AGENT_THINKING", "agent_id": "planner", "message": "a plan"}]);
     worker.record(&task, event).await.expect(200);
     worker.complete(&task, json!({"result": "3776 metres"})).await.expect(200);
-    let run = watch.end().await;
+    let run = watch.finish().await;
     assert_eq!((run.code, run.stdout.as_str()), (0, "3776 metres\n"), "{run:?}");
     contains(&run, &["1/2 reading[2J a map", "AGENT_THINKING planner: a plan"]);
     assert!(!run.stderr.contains('\u{1b}'), "no bar and no colour outside of a terminal");
 
-    let again = Watch::start(tasks(&store, &server, &["watch", &id])).end().await;
+    let again = Live::start(tasks(&store, &server, &["watch", &id])).finish().await;
     assert_eq!((again.code, again.stdout.as_str()), (0, "3776 metres\n"), "{again:?}");
 }
 
@@ -112,12 +64,12 @@ async fn every_end_has_its_exit_code(store: Store) {
         (cancelled, 4, "was cancelled"),
         (late, 5, "passed its deadline"),
     ] {
-        let run = Watch::start(tasks(&store, &server, &["watch", &id])).end().await;
+        let run = Live::start(tasks(&store, &server, &["watch", &id])).finish().await;
         assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{run:?}");
         assert!(run.stderr.contains(&format!("taskgate: {id} {saying}")), "{run:?}");
     }
     let unknown = ["watch", "task_01M80870SSZJ2QRFJ6CHRPXMGQ"];
-    let run = Watch::start(tasks(&store, &server, &unknown)).end().await;
+    let run = Live::start(tasks(&store, &server, &unknown)).finish().await;
     assert_eq!((run.code, run.stderr.as_str()), (1, "taskgate: Task not found (404)\n"));
 }
 
@@ -126,12 +78,12 @@ async fn a_research_task_is_watched_like_any_other(store: Store) {
     let body = json!({"project_id": 7, "task_type": "ocr", "params": {}, "total": 3});
     let id = server.research().submit_job(&body).await.to_string();
     let command = tasks(&store, &server, &["--face", "research", "watch", &id]);
-    let watch = Watch::start(command);
+    let watch = Live::start(command);
     let worker = Worker::of(&server);
     let task = worker.claim_one("ocr").await;
     worker.heartbeat(&task, json!({"progress": 2, "message": "page 2"})).await.expect(200);
     worker.complete(&task, json!({"result": {"pages": 3}})).await.expect(200);
-    let run = watch.end().await;
+    let run = watch.finish().await;
     assert_eq!((run.code, run.stdout.as_str()), (0, "{\"pages\":3}\n"), "{run:?}");
     contains(&run, &["2/3 page 2"]);
 
@@ -140,7 +92,7 @@ async fn a_research_task_is_watched_like_any_other(store: Store) {
     let task = worker.claim_one("ocr").await;
     worker.fail(&task, "no such page", false).await.expect(200);
     let command = tasks(&store, &server, &["watch", &id, "--face", "research"]);
-    let run = Watch::start(command).end().await;
+    let run = Live::start(command).finish().await;
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains(&format!("{id} has failed: no such page")), "{run:?}");
 }
@@ -150,8 +102,8 @@ async fn a_broken_line_loses_and_repeats_nothing(store: Store) {
     let proxy = Proxy::to(server.gateway().address());
     let url = format!("http://{}", proxy.address());
     let id = server.gateway().ask("q").await;
-    let mut watch = Watch::start(tasks(&store, &server, &["watch", &id, "--json", "--url", &url]));
-    let first = watch.line().await.expect("the first event");
+    let mut watch = Live::start(tasks(&store, &server, &["watch", &id, "--json", "--url", &url]));
+    let first = watch.line().await;
     proxy.refuse();
     let worker = Worker::of(&server);
     let task = worker.claim_one("agent").await;
@@ -161,10 +113,10 @@ async fn a_broken_line_loses_and_repeats_nothing(store: Store) {
     }
     proxy.restore();
     worker.complete(&task, json!({"result": "done"})).await.expect(200);
-    let run = watch.end().await;
+    let run = watch.finish().await;
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stderr.contains("next try in"), "{run:?}");
-    let whole = Watch::start(tasks(&store, &server, &["watch", &id, "--json"])).end().await;
+    let whole = Live::start(tasks(&store, &server, &["watch", &id, "--json"])).finish().await;
     assert_eq!(format!("{first}\n{}", run.stdout), whole.stdout);
 
     let lines = whole.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON"));
@@ -179,12 +131,10 @@ async fn a_broken_line_loses_and_repeats_nothing(store: Store) {
 async fn an_interrupted_watch_leaves_the_task_alone(store: Store) {
     let server = Server::dev(&store);
     let id = server.gateway().ask("q").await;
-    let mut watch = Watch::start(tasks(&store, &server, &["watch", &id, "--json"]));
-    watch.line().await.expect("the first event");
-    let process = watch.child.id().expect("it runs").to_string();
-    let interrupted = run(Command::new("sh").args(["-c", &format!("kill -INT {process}")]));
-    assert_eq!(interrupted.code, 0, "{interrupted:?}");
-    let run = watch.end().await;
+    let mut watch = Live::start(tasks(&store, &server, &["watch", &id, "--json"]));
+    watch.line().await;
+    watch.interrupt();
+    let run = watch.finish().await;
     let said = format!("taskgate: stopped watching; {id} goes on\n");
     assert_eq!((run.code, run.stderr), (130, said));
     assert_eq!(server.gateway().task(&id).await["status"], "TASK_STATUS_QUEUED");
@@ -192,11 +142,11 @@ async fn an_interrupted_watch_leaves_the_task_alone(store: Store) {
 
 async fn a_submit_may_watch_at_once(store: Store) {
     let server = Server::dev(&store);
-    let watch = Watch::start(tasks(&store, &server, &["submit", "q", "--watch"]));
+    let watch = Live::start(tasks(&store, &server, &["submit", "q", "--watch"]));
     let worker = Worker::of(&server);
     let task = worker.claim_one("agent").await;
     worker.complete(&task, json!({"result": "done"})).await.expect(200);
-    let run = watch.end().await;
+    let run = watch.finish().await;
     assert_eq!((run.code, run.stdout.as_str()), (0, "done\n"), "{run:?}");
     contains(&run, &[&format!("submitted {}", task.id)]);
 }
