@@ -9,6 +9,7 @@ mod event;
 mod limits;
 mod list;
 mod refusals;
+mod room;
 mod sessions;
 mod spelling;
 mod status;

@@ -151,6 +151,11 @@ impl NewEvent {
     }
 }
 
+/// How many bytes of messages and payloads one read of logs takes, about: it
+/// stops behind the event that goes past them, for a worker may write
+/// megabytes at once.
+pub const READ_BYTES: i64 = 1024 * 1024;
+
 /// A recorded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEvent {

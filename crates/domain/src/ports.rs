@@ -146,7 +146,8 @@ pub trait EventLog: Send + Sync {
     /// `limit` of them. They are shared, because many may follow one task.
     ///
     /// There may be more behind the last, but if there is any, one is returned:
-    /// whoever reads on until nothing comes has read all.
+    /// whoever reads on until nothing comes has read all. A read takes
+    /// [`READ_BYTES`](crate::event::READ_BYTES) at most, but for its last event.
     async fn events(
         &self,
         task: TaskNumber,
@@ -157,7 +158,9 @@ pub trait EventLog: Send + Sync {
     /// Reads what is kept of some tasks' logs, that is everything but the
     /// [pieces of output](crate::event::EventType::LLM_PARTIAL): in the order
     /// of the tasks' numbers and within each in its own, at most `limit` events
-    /// after `offset` ones.
+    /// after `offset` ones. As with [`events`](Self::events) there may be more
+    /// behind the last, and a read takes [`READ_BYTES`](crate::event::READ_BYTES)
+    /// at most, but for its last event.
     async fn history(
         &self,
         tasks: Vec<TaskNumber>,

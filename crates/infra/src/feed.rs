@@ -120,29 +120,33 @@ impl EventFeed for Feed {
         let mut state = self.shared.lock();
         let known = state.listened.entry(task).or_insert_with(|| watch::Sender::new(0)).subscribe();
         self.shared.work.notify_one();
-        Box::new(Listener { task, known, shared: self.shared.clone() })
+        Box::new(Listener { task, known: Some(known), shared: self.shared.clone() })
     }
 }
 
 struct Listener {
     task: i64,
-    known: watch::Receiver<Known>,
+    /// There until the listener is dropped.
+    known: Option<watch::Receiver<Known>>,
     shared: Arc<Shared>,
 }
 
 #[async_trait]
 impl LogNews for Listener {
     async fn past(&mut self, seq: i64) {
-        // The sender stays as long as there is a listener.
-        drop(self.known.wait_for(|known| *known > seq || *known == ENDED).await);
+        if let Some(known) = &mut self.known {
+            // The sender stays as long as there is a listener.
+            drop(known.wait_for(|known| *known > seq || *known == ENDED).await);
+        }
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        // This listener's own receiver still counts.
-        if state.listened.get(&self.task).is_some_and(|known| known.receiver_count() <= 1) {
+        // Under the lock, so that of two that leave together the second is the last.
+        drop(self.known.take());
+        if state.listened.get(&self.task).is_some_and(|known| known.receiver_count() == 0) {
             state.listened.remove(&self.task);
         }
     }
@@ -151,23 +155,32 @@ impl Drop for Listener {
 /// Looks out for what other processes write, as long as the feed is there.
 fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
     let mut looked = Instant::now();
+    let mut works = true;
     while let Some(shared) = shared.upgrade() {
         let next_look = LOOK.saturating_sub(looked.elapsed());
         let (told, listening) = work(&shared, O::HINTS.unwrap_or(next_look));
         outlook.attend(listening);
-        let mut failed = false;
+        let mut answer = Ok(());
         if O::HINTS.is_some() && (listening || !told.is_empty()) {
-            match outlook.exchange(&told) {
-                Ok(hints) => learn(&shared, &hints),
-                Err(_) => failed = true,
-            }
+            // A hint tells where to look, and is believed no further: whoever
+            // may use the database may send one.
+            answer = outlook.exchange(&told).and_then(|hints| {
+                look(&shared, &mut outlook, |task| hints.iter().any(|(hinted, _)| *hinted == task))
+            });
         }
-        if listening && (failed || looked.elapsed() >= LOOK) {
+        if answer.is_ok() && listening && looked.elapsed() >= LOOK {
             looked = Instant::now();
-            failed |= look(&shared, &mut outlook).is_err();
+            answer = look(&shared, &mut outlook, |_| true);
         }
-        if failed {
-            // The store is down, which others log: whoever asks it is told.
+        match &answer {
+            Err(error) if works => {
+                tracing::warn!(%error, "cannot see what other processes write; trying again");
+            }
+            Ok(()) if !works => tracing::info!("seeing again what other processes write"),
+            _ => {}
+        }
+        works = answer.is_ok();
+        if !works {
             thread::sleep(LOOK);
         } else if !told.is_empty() {
             // What comes meanwhile is told together.
@@ -196,8 +209,15 @@ fn learn(shared: &Shared, known: &[(i64, Known)]) {
     known.iter().for_each(|(task, known)| state.learn(*task, *known));
 }
 
-fn look<O: Outlook>(shared: &Shared, outlook: &mut O) -> Result<(), DbError> {
-    let listened: Vec<i64> = shared.lock().listened.keys().copied().collect();
+/// Looks how far the logs go that somebody listens to, as far as they are
+/// `wanted`.
+fn look<O: Outlook>(
+    shared: &Shared,
+    outlook: &mut O,
+    wanted: impl Fn(i64) -> bool,
+) -> Result<(), DbError> {
+    let listened: Vec<i64> =
+        shared.lock().listened.keys().copied().filter(|task| wanted(*task)).collect();
     for tasks in listened.chunks(LOOK_AT) {
         learn(shared, &outlook.look(tasks)?);
     }
@@ -289,7 +309,8 @@ mod tests {
         feed.signal(7, 3);
         assert_eq!(ends.told.recv_timeout(Duration::from_secs(30)), Ok((7, 3)));
         let mut listener = feed.listen(task(8));
-        ends.hints.send((8, 4)).unwrap();
+        ends.looks.send((8, 4)).unwrap();
+        ends.hints.send((8, ENDED)).unwrap();
         timeout(Duration::from_secs(30), listener.past(3)).await.unwrap();
         ends.looks.send((8, ENDED)).unwrap();
         timeout(Duration::from_secs(30), listener.past(1_000)).await.unwrap();

@@ -36,7 +36,7 @@ use diesel::{QueryResult, RunQueryDsl, SqliteConnection, connection::SimpleConne
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use taskgate_domain::{
     control::{ControlRequest, Controlled},
@@ -219,9 +219,13 @@ impl Maintenance for SqliteStore {
         const AT_ONCE: i64 = 1_000;
         /// How long those who watched a task have to read its last pieces.
         const KEPT_FOR: Duration = Duration::from_secs(60);
-        while self.write(|connection| idempotency::forget(connection, AT_ONCE)).await? > 0 {}
+        /// How long one call goes on; the next one does the rest.
+        const TIDY_FOR: Duration = Duration::from_secs(2);
+        let begun = Instant::now();
+        let forget = || self.write(|connection| idempotency::forget(connection, AT_ONCE));
+        while forget().await? > 0 && begun.elapsed() < TIDY_FOR {}
         let ended = At::now().before(KEPT_FOR);
-        loop {
+        while begun.elapsed() < TIDY_FOR {
             // Looked for beside the writer, since that may take longer.
             let look = move |c: &mut SqliteConnection| events::with_pieces(c, ended, AT_ONCE);
             let tasks = Arc::new(self.readers.run(look).await?);
@@ -232,8 +236,9 @@ impl Maintenance for SqliteStore {
                 let tasks = tasks.clone();
                 self.write(move |connection| events::forget_pieces(connection, &tasks, AT_ONCE))
             };
-            while forget().await? > 0 {}
+            while forget().await? > 0 && begun.elapsed() < TIDY_FOR {}
         }
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

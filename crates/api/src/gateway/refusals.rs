@@ -55,7 +55,7 @@ pub(super) enum NoSession {
 /// What the events of a session may be answered besides.
 #[derive(IntoResponses)]
 pub(super) enum TooMuch {
-    /// The turns have over 5000 events, or over 64 MiB of text.
+    /// There are over 5000 events, or over 64 MiB of text.
     #[response(status = 413)]
     AnswerTooLarge(ErrorBody<'static>),
 }

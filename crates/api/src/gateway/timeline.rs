@@ -2,7 +2,8 @@
 
 use super::{
     event::stream_id,
-    refusals::{Missing, Refused},
+    refusals::{Missing, Refused, TooMuch},
+    room::Room,
     spelling,
 };
 use crate::{
@@ -46,7 +47,7 @@ const PAGE: u16 = 200;
     responses(
         (status = 200, description = "The timeline.", body = Timeline),
         (status = 202, description = "The answer to `persist`.", body = Persisted),
-        Refused, Missing,
+        Refused, Missing, TooMuch,
     ),
 )]
 pub(super) async fn timeline(
@@ -61,18 +62,23 @@ pub(super) async fn timeline(
     let options = Options::read(request.query_string())?;
     let key: TaskId = id.parse().map_err(|_| ApiError::NotFound("Task not found"))?;
     let access = Access::User(caller.0.user);
-    let mut events = Vec::new();
-    for offset in (0..MAX).step_by(PAGE.into()) {
+    let (mut events, mut offset, mut room) = (Vec::new(), 0, Room::default());
+    while offset < MAX {
+        let limit = u16::try_from(MAX - offset).unwrap_or(PAGE).min(PAGE);
         let (_, page) = state
             .services
             .events
-            .history(&access, TaskKey::Id(key), offset, PAGE)
+            .history(&access, TaskKey::Id(key), offset, limit)
             .await
             .map_err(ApiError::task("Failed to read timeline"))?;
-        let last = page.len() < usize::from(PAGE);
-        events.extend(page.into_iter().filter_map(|event| options.show(id, event)));
-        if last {
-            break;
+        let Ok(count @ 1..) = i64::try_from(page.len()) else { break };
+        offset += count;
+        for event in page.into_iter().filter_map(|event| options.show(id, event)) {
+            room.take(
+                0,
+                [Some(event.message.as_str()), event.payload.as_ref().map(JsonObject::as_str)],
+            )?;
+            events.push(event);
         }
     }
     if options.persist {

@@ -154,11 +154,14 @@ impl SessionLabel {
         &self.0
     }
 
-    /// The label as a session's own id, if it has the form of one.
+    /// The label as a session's own id, if it has the form of one: a random
+    /// UUID or one that grows with time. Others may stand for something else,
+    /// such as a project's tasks.
     pub fn as_id(&self) -> Option<SessionId> {
         uuid::Uuid::try_parse(&self.0)
             .ok()
             .filter(|id| id.hyphenated().to_string().eq_ignore_ascii_case(&self.0))
+            .filter(|id| matches!(id.get_version_num(), 4 | 7))
             .map(SessionId)
     }
 }
@@ -295,6 +298,8 @@ mod tests {
         let id = |label: &str| SessionLabel::new(label).unwrap().as_id();
         assert!(id("67E55044-10B1-426F-9247-BB680E5FE0C8").is_some());
         assert!(id("67e5504410b1426f9247bb680e5fe0c8").is_none());
+        assert!(id("00000000-0000-0000-0000-000000000002").is_none());
+        assert!(id("cfbff0d1-9375-5685-968c-48ce8b15ae17").is_none(), "a version 5");
         assert!(id("user-123-chat").is_none());
         assert!(SessionLabel::new("a\nb").is_err() && SessionLabel::new("").is_err());
     }

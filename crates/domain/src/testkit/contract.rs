@@ -70,6 +70,7 @@ macro_rules! contract_suite {
                     concurrent_first_tasks_share_one_session;
                 conversation:
                     a_session_begins_as_its_first_task_says
+                    an_id_that_others_are_counted_under_makes_no_session
                     a_session_reads_the_same_by_either_id
                     a_session_named_by_its_id_has_no_other_name
                     a_session_whose_name_is_anothers_id_keeps_the_name
@@ -155,6 +156,7 @@ macro_rules! contract_suite {
                     a_record_on_an_unknown_task_is_not_found
                     a_log_is_read_from_a_place_and_up_to_a_limit
                     logs_of_two_tasks_are_apart
+                    a_read_of_large_events_is_short
                     an_unknown_task_has_no_log
                     concurrent_writers_leave_no_gap
                     times_of_concurrent_writers_never_decrease;

@@ -144,6 +144,8 @@ impl Follow {
                 }
             } else if self.ended {
                 self.done = true;
+            } else if !self.caught_up {
+                self.caught_up = true;
             } else {
                 // Whoever begins behind the last event would wait for what never
                 // comes. What was written before the end is read once more.

@@ -12,7 +12,7 @@ use diesel::{
 };
 use std::sync::Arc;
 use taskgate_domain::{
-    event::{EventType, NewEvent, TaskEvent},
+    event::{EventType, NewEvent, READ_BYTES, TaskEvent},
     id::TaskNumber,
     json::JsonObject,
 };
@@ -78,6 +78,26 @@ row! {
     }
 }
 
+/// The bytes of an event `e` that may be many.
+macro_rules! size {
+    () => {
+        "coalesce(octet_length(e.message), 0) + coalesce(octet_length(e.payload), 0)"
+    };
+}
+
+const EVENTS: &str = concat!(
+    "SELECT seq, type, agent, message, payload, at FROM (
+        SELECT e.*, ",
+    size!(),
+    " AS size, sum(",
+    size!(),
+    ") OVER (ORDER BY seq) AS sum FROM (
+            SELECT seq, type, agent, message, payload::text AS payload, at
+            FROM task_events WHERE task_number = ? AND seq > ? ORDER BY seq LIMIT ?
+        ) e
+    ) e WHERE sum - size < ? ORDER BY seq"
+);
+
 /// Reads a task's events.
 pub(super) fn events(
     connection: &mut PgConnection,
@@ -85,12 +105,12 @@ pub(super) fn events(
     after: i64,
     limit: u16,
 ) -> QueryResult<Vec<Arc<TaskEvent>>> {
-    let rows: Vec<EventRow> = sql("SELECT seq, type, agent, message, payload::text, at
-         FROM task_events WHERE task_number = ? AND seq > ? ORDER BY seq LIMIT ?")
-    .bind::<BigInt, _>(task.get())
-    .bind::<BigInt, _>(after)
-    .bind::<BigInt, _>(i64::from(limit))
-    .load(connection)?;
+    let rows: Vec<EventRow> = sql(EVENTS)
+        .bind::<BigInt, _>(task.get())
+        .bind::<BigInt, _>(after)
+        .bind::<BigInt, _>(i64::from(limit))
+        .bind::<BigInt, _>(READ_BYTES)
+        .load(connection)?;
     rows.into_iter().map(|row| row.event().map(Arc::new)).collect()
 }
 
@@ -130,15 +150,23 @@ impl QueryableByName<Pg> for HistoryRow {
 /// Takes one task after the other, each in the order of its log, and stops
 /// where the limit is reached.
 const HISTORY: &str = concat!(
-    "WITH given AS (SELECT ?::bigint[], ?::bigint, ?::bigint)
-    SELECT t.number, e.seq, e.type, e.agent, e.message, e.payload::text, e.at
-    FROM (SELECT DISTINCT unnest($1) AS number ORDER BY number) t
-    CROSS JOIN LATERAL (
-        SELECT * FROM task_events e WHERE e.task_number = t.number AND e.type <> ",
+    "WITH given AS (SELECT ?::bigint[], ?::bigint, ?::bigint, ?::bigint)
+    SELECT number, seq, type, agent, message, payload, at FROM (
+        SELECT e.*, ",
+    size!(),
+    " AS size, sum(",
+    size!(),
+    ") OVER (ORDER BY number, seq) AS sum FROM (
+            SELECT t.number, e.seq, e.type, e.agent, e.message, e.payload::text AS payload, e.at
+            FROM (SELECT DISTINCT unnest($1) AS number ORDER BY number) t
+            CROSS JOIN LATERAL (
+                SELECT * FROM task_events e WHERE e.task_number = t.number AND e.type <> ",
     partial!(),
     " ORDER BY e.seq LIMIT least($2, 9223372036854775807 - $3) + $3
-    ) e
-    ORDER BY t.number, e.seq LIMIT $3 OFFSET $2"
+            ) e
+            ORDER BY t.number, e.seq LIMIT $3 OFFSET $2
+        ) e
+    ) e WHERE sum - size < $4 ORDER BY number, seq"
 );
 
 /// Reads what is kept of some tasks' logs.
@@ -153,6 +181,7 @@ pub(super) fn history(
         .bind::<Array<BigInt>, _>(numbers)
         .bind::<BigInt, _>(offset)
         .bind::<BigInt, _>(i64::from(limit))
+        .bind::<BigInt, _>(READ_BYTES)
         .load(connection)?;
     rows.into_iter().map(|row| Ok((encode::number(row.task)?, row.event.event()?))).collect()
 }

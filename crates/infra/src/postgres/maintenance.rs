@@ -12,13 +12,18 @@ use diesel::{
     Connection, PgConnection, QueryResult, RunQueryDsl,
     sql_types::{BigInt, Bool, Integer, SmallInt},
 };
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 use taskgate_domain::{queue::Reaped, task::status::Transition};
 
 /// The lock of the one process that tidies; arbitrary but fixed.
 const TIDY_LOCK: i64 = 8_386_110_886_273_709_158;
 /// How many rows a statement of [`tidy`] takes, so that it ends in time.
 const BATCH: i64 = 20_000;
+/// How long [`tidy`] goes on, well below the deadline of its call.
+const TIDY_FOR: Duration = Duration::from_secs(2);
 /// How many statements of a kind [`tidy`] runs before it leaves the rest to
 /// the next call.
 const BATCHES: usize = 20;
@@ -160,9 +165,11 @@ row! {
 /// Folds the changes of counts and forgets old requests and pieces of output.
 /// When another process does so already there is nothing to do.
 pub(super) fn tidy(connection: &mut PgConnection) -> QueryResult<()> {
+    let begun = Instant::now();
     for statement in [FOLD, FORGET, FORGET_PIECES] {
         for _ in 0..BATCHES {
-            if batch(connection, statement)? < BATCH {
+            // The next call goes on.
+            if batch(connection, statement)? < BATCH || begun.elapsed() > TIDY_FOR {
                 break;
             }
         }

@@ -74,7 +74,9 @@ const SUBMIT: &str = concat!(
             CASE WHEN free THEN NULL ELSE label END, ?, ?, ?
         FROM accepted CROSS JOIN LATERAL (
             SELECT label_id IS NOT NULL
-                AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = label_id) AS free
+                AND NOT EXISTS (SELECT FROM sessions s WHERE s.id = label_id)
+                AND NOT EXISTS (SELECT FROM users u WHERE u.id = label_id)
+                AND NOT EXISTS (SELECT FROM tenants t WHERE t.id = label_id) AS free
         ) label_id_is
         WHERE known_group IS NULL
         RETURNING id, user_id

@@ -8,7 +8,7 @@ use diesel::{
 };
 use std::sync::Arc;
 use taskgate_domain::{
-    event::{EventType, NewEvent, TaskEvent},
+    event::{EventType, NewEvent, READ_BYTES, TaskEvent},
     id::TaskNumber,
 };
 
@@ -44,6 +44,18 @@ impl EventRow {
     }
 }
 
+/// The rows of this statement up to the one that goes past a number of bytes,
+/// its last parameter.
+fn bounded(events: &str) -> String {
+    const SIZE: &str = "coalesce(octet_length(message), 0) + coalesce(octet_length(payload), 0)";
+    format!(
+        "SELECT task, seq, type, at, agent, message, payload FROM (
+             SELECT *, {SIZE} AS size, sum({SIZE}) OVER (ORDER BY task, seq) AS upto
+             FROM ({events})
+         ) WHERE upto - size < ? ORDER BY task, seq"
+    )
+}
+
 /// Reads events of a task in order.
 pub(super) fn read(
     connection: &mut SqliteConnection,
@@ -51,13 +63,15 @@ pub(super) fn read(
     after: i64,
     limit: u16,
 ) -> QueryResult<Vec<Arc<TaskEvent>>> {
-    let rows: Vec<EventRow> =
-        sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
-             WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?")
-        .bind::<BigInt, _>(task.get())
-        .bind::<BigInt, _>(after)
-        .bind::<BigInt, _>(i64::from(limit))
-        .load(connection)?;
+    let rows: Vec<EventRow> = sql(bounded(
+        "SELECT task, seq, type, at, agent, message, payload FROM task_events
+             WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?",
+    ))
+    .bind::<BigInt, _>(task.get())
+    .bind::<BigInt, _>(after)
+    .bind::<BigInt, _>(i64::from(limit))
+    .bind::<BigInt, _>(READ_BYTES)
+    .load(connection)?;
     rows.into_iter().map(|row| row.event().map(Arc::new)).collect()
 }
 
@@ -69,15 +83,17 @@ pub(super) fn history(
     limit: u16,
 ) -> QueryResult<Vec<(TaskNumber, TaskEvent)>> {
     let numbers: Vec<i64> = tasks.iter().map(|task| task.get()).collect();
-    let rows: Vec<EventRow> =
-        sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
+    let rows: Vec<EventRow> = sql(bounded(
+        "SELECT task, seq, type, at, agent, message, payload FROM task_events
              WHERE task IN (SELECT value FROM json_each(?)) AND type <> ?
-             ORDER BY task, seq LIMIT ? OFFSET ?")
-        .bind::<Text, _>(serde_json::to_string(&numbers).map_err(unreadable)?)
-        .bind::<Text, _>(EventType::LLM_PARTIAL.as_str())
-        .bind::<BigInt, _>(i64::from(limit))
-        .bind::<BigInt, _>(offset)
-        .load(connection)?;
+             ORDER BY task, seq LIMIT ? OFFSET ?",
+    ))
+    .bind::<Text, _>(serde_json::to_string(&numbers).map_err(unreadable)?)
+    .bind::<Text, _>(EventType::LLM_PARTIAL.as_str())
+    .bind::<BigInt, _>(i64::from(limit))
+    .bind::<BigInt, _>(offset)
+    .bind::<BigInt, _>(READ_BYTES)
+    .load(connection)?;
     let told = |row: EventRow| Ok((encode::number(row.task)?, row.event()?));
     rows.into_iter().map(told).collect()
 }

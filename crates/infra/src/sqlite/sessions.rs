@@ -25,6 +25,13 @@ struct NumberRow {
     id: Id,
 }
 
+#[derive(QueryableByName)]
+struct TakenRow {
+    #[diesel(sql_type = Binary)]
+    #[expect(dead_code, reason = "that there is one says it")]
+    id: Id,
+}
+
 /// A user's session by its own id or by the client's name for it.
 pub(super) fn find(
     connection: &mut SqliteConnection,
@@ -93,11 +100,16 @@ pub(super) fn find_or_create(
     Ok(id)
 }
 
+/// Whether something is counted under this id, or was.
 fn is_taken(connection: &mut SqliteConnection, id: SessionId) -> QueryResult<bool> {
-    let row: Option<NumberRow> = sql("SELECT number, id FROM sessions WHERE id = ?")
-        .bind::<Binary, _>(Id(id.0))
-        .get_result(connection)
-        .optional()?;
+    let row: Option<TakenRow> = sql("SELECT id FROM sessions WHERE id = ?
+         UNION ALL SELECT id FROM users WHERE id = ?
+         UNION ALL SELECT id FROM tenants WHERE id = ? LIMIT 1")
+    .bind::<Binary, _>(Id(id.0))
+    .bind::<Binary, _>(Id(id.0))
+    .bind::<Binary, _>(Id(id.0))
+    .get_result(connection)
+    .optional()?;
     Ok(row.is_some())
 }
 

@@ -5,6 +5,7 @@ use crate::{
     gateway::{
         event::stream_id,
         refusals::{NoSession, Refused, TooMuch},
+        room::Room,
     },
     http::{auth::Caller, error::ApiError, query::Query, reply::Timestamp},
     server::{Services, State},
@@ -20,12 +21,6 @@ use taskgate_domain::{
     task::Turn,
 };
 use utoipa::ToSchema;
-
-/// How many events an answer has at most (gateway contract, section 10).
-const MAX_EVENTS: usize = 5_000;
-
-/// How many bytes of texts are read for an answer at most.
-const MAX_BYTES: usize = 64 << 20;
 
 /// How many turns are read at once: few, since the answer of each may have
 /// megabytes.
@@ -65,7 +60,7 @@ pub(in crate::gateway) async fn turns(
         .await
         .map_err(ApiError::store(OPERATION))?
         .ok_or_else(not_found)?;
-    let room = Room { events: MAX_EVENTS, bytes: MAX_BYTES };
+    let room = Room::default();
     let turns = Reader { services: &state.services, session: session.id, room };
     let turns = turns.read(wanted.offset, wanted.limit).await?;
     let places = wanted.offset.saturating_add(1)..;
@@ -98,27 +93,6 @@ impl Wanted {
             return Err(no_offset());
         }
         Ok(Self { limit: limit.ok_or_else(no_limit)?, offset, payloads })
-    }
-}
-
-/// What may still be read for an answer.
-struct Room {
-    events: usize,
-    bytes: usize,
-}
-
-impl Room {
-    fn take<'a>(
-        &mut self,
-        events: usize,
-        texts: impl IntoIterator<Item = Option<&'a str>>,
-    ) -> Result<(), ApiError> {
-        let bytes = texts.into_iter().flatten().map(str::len).sum();
-        let left = self.events.checked_sub(events).zip(self.bytes.checked_sub(bytes));
-        (self.events, self.bytes) = left.ok_or(ApiError::AnswerTooLarge(
-            "Too many events: ask for fewer turns, or for the events of one task",
-        ))?;
-        Ok(())
     }
 }
 
@@ -167,16 +141,10 @@ impl Reader<'_> {
         while !tasks.is_empty() {
             let events = self.services.events.of_turns(tasks.clone(), offset, EVENTS).await;
             let events = events.map_err(ApiError::store(OPERATION))?;
-            for (_, event) in &events {
-                let payload = event.event.payload().map(JsonObject::as_str);
-                self.room.take(1, [event.event.message(), payload])?;
-            }
-            let more = events.len() >= usize::from(EVENTS);
+            let Ok(count @ 1..) = i64::try_from(events.len()) else { break };
+            events.iter().try_for_each(|(_, event)| self.room.hold(event))?;
             all.extend(events);
-            if !more {
-                break;
-            }
-            offset += i64::from(EVENTS);
+            offset += count;
         }
         Ok(all)
     }

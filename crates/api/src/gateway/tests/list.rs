@@ -83,7 +83,7 @@ async fn nothing_asked_is_the_first_twenty_of_the_user() {
 
 #[actix_web::test]
 async fn filters_reach_the_store() {
-    let session = SessionId(Uuid::from_u128(9));
+    let session = SessionId(Uuid::from_u128(0x4000_8000_0000_0000_0009));
     let tasks = asked_for(TaskScope::Session(session), vec![TaskStatus::Cancelled], 100, 40);
     let mut sessions = MockSessionRepository::new();
     let label = SessionLabel::new("user-123-chat").unwrap();

@@ -27,7 +27,7 @@ use taskgate_domain::{
 };
 use uuid::Uuid;
 
-const SESSION: SessionId = SessionId(Uuid::from_u128(9));
+const SESSION: SessionId = SessionId(Uuid::from_u128(0x4000_8000_0000_0000_0009));
 
 /// A session that its client calls `chat`.
 fn session() -> Session {
@@ -118,7 +118,7 @@ async fn a_session_is_found_by_both_of_its_names() {
     content-type: application/json
     x-request-id: *
 
-    {"session_id":"00000000-0000-0000-0000-000000000009","user_id":"00000000-0000-0000-0000-000000000002","context":{"external_id":"chat","title":"Why is the sky blue?"},"title":"Why is the sky blue?","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:40:00Z","last_activity_at":"2025-10-22T10:35:00Z","is_active":false,"task_count":4,"successful_tasks":3,"failed_tasks":1,"success_rate":0.75,"tokens_used":600,"cost_usd":0.0092,"total_cost_usd":0.0092,"average_cost_per_task":0.0023,"latest_task_query":"And at night?","latest_task_status":"TIMEOUT","is_research_session":true,"first_task_mode":"supervisor"}
+    {"session_id":"00000000-0000-4000-8000-000000000009","user_id":"00000000-0000-0000-0000-000000000002","context":{"external_id":"chat","title":"Why is the sky blue?"},"title":"Why is the sky blue?","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:40:00Z","last_activity_at":"2025-10-22T10:35:00Z","is_active":false,"task_count":4,"successful_tasks":3,"failed_tasks":1,"success_rate":0.75,"tokens_used":600,"cost_usd":0.0092,"total_cost_usd":0.0092,"average_cost_per_task":0.0023,"latest_task_query":"And at night?","latest_task_status":"TIMEOUT","is_research_session":true,"first_task_mode":"supervisor"}
     "#);
     assert_eq!(get(&state, &format!("/api/v1/sessions/{SESSION}")).await, by_name);
     assert_eq!(get(&state, "/api/v1/sessions/%63hat").await, by_name);

@@ -2,7 +2,7 @@
 
 use crate::{
     id::{TenantId, UserId},
-    query::Page,
+    query::{Page, TaskScope},
     queue::Conclusion,
     session::{LatestTask, Session, SessionPage, SessionTitle},
     task::{
@@ -291,4 +291,19 @@ pub async fn sessions_are_shown_to_their_user_alone(ports: &Ports) {
 pub async fn research_belongs_to_no_session(ports: &Ports) {
     ports.submit(build::research_task(TenantId::DEFAULT, build::project(1))).await;
     assert_eq!(list(ports, UserId::DEFAULT, build::whole()).await, SessionPage::default());
+}
+
+pub async fn an_id_that_others_are_counted_under_makes_no_session(ports: &Ports) {
+    let (ada, bob) = (ports.user("tenant", "ada").await, ports.user("tenant", "bob").await);
+    ports.submit(build::agent_task(ada.user)).await;
+    for id in [ada.user.0, ada.tenant.0, TenantId::DEFAULT.0, UserId::DEFAULT.0] {
+        let label = build::label(&id.to_string());
+        ports.submit(build::agent_task_in(bob.user, label.clone())).await;
+        let session = ports.sessions.session(bob.user, &label).await;
+        let session = session.expect("the session is read").expect("the session exists");
+        assert_ne!(session.id.0, id);
+        assert_eq!((session.external_id.as_deref(), session.tasks), (Some(label.as_str()), 1));
+    }
+    let listed = ports.list(&TaskScope::User(ada.user), &[]).await;
+    assert_eq!((listed.tasks.len(), listed.total), (1, 1));
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::ReportError,
-    event::{EventType, NewEvent},
+    event::{EventType, NewEvent, READ_BYTES},
     queue::{Heartbeat, Lease},
     task::{Attempt, status::FinalStatus},
     testkit::{
@@ -188,4 +188,31 @@ async fn write_concurrently(ports: &Ports, lease: Lease) -> Vec<i64> {
     };
     let records = join_all((0..8).map(|_| record()));
     join(records, join_all((0..8).map(beat))).await.0
+}
+
+pub async fn a_read_of_large_events_is_short(ports: &Ports) {
+    let task = ports.running().await;
+    let large = |bytes: usize| {
+        let name = EventType::new("LARGE".to_owned()).expect("the name is valid");
+        NewEvent::new(name, None, Some("x".repeat(bytes)), None).expect("the event is valid")
+    };
+    let half = usize::try_from(READ_BYTES / 2).expect("it is positive");
+    let events = vec![large(half), large(half), large(1), large(4 * half), large(1)];
+    ports.queue.record(build::lease(&task), events).await.expect("the events are recorded");
+    // The submit and the claim come first.
+    let (mut after, mut reads) = (2, Vec::new());
+    while after < 7 {
+        let read = ports.events.events(task.number, after, 500).await.expect("the log is read");
+        after = read.last().expect("one at least").seq;
+        reads.push(read.len());
+    }
+    assert_eq!(reads, [2, 2, 1]);
+    let (mut offset, mut reads) = (2, Vec::new());
+    while offset < 7 {
+        let read = ports.events.history(vec![task.number], offset, 500).await;
+        let count = read.expect("the history is read").len();
+        offset += i64::try_from(count).expect("it is small");
+        reads.push(count);
+    }
+    assert_eq!(reads, [2, 2, 1]);
 }

@@ -56,7 +56,7 @@ async fn a_structured_answer_is_told_as_its_text() {
 async fn a_session_is_named_as_the_request_did() {
     let answer =
         get(&gateway(vec![]), &format!("/api/v1/sessions/{}/history", super::SESSION)).await;
-    insta::assert_snapshot!(in_short(&answer), @r#"200 OK {"session_id":"00000000-0000-0000-0000-000000000009","tasks":[],"total":0}"#);
+    insta::assert_snapshot!(in_short(&answer), @r#"200 OK {"session_id":"00000000-0000-4000-8000-000000000009","tasks":[],"total":0}"#);
 }
 
 /// The numbers of the turns stand in their queries.
