@@ -22,6 +22,7 @@ use std::{
 use taskgate_domain::{
     id::{KeyId, TenantId, UserId},
     key::{KeySecret, Principal, Scope},
+    usecase::keys::Keys,
 };
 use uuid::Uuid;
 
@@ -85,6 +86,11 @@ async fn principal(state: &State, request: &HttpRequest) -> Result<Principal, Ap
         .await
         .map_err(ApiError::store("Failed to check the API key"))?
         .ok_or(ApiError::Unauthorized)?;
+    if principal.key == Keys::BUILT_IN {
+        // Everybody knows this key, the pages that a browser visits too.
+        let sentence = "The built-in key is for this machine and its own web pages";
+        Keyless::Loopback.admit(headers).map_err(|_| ApiError::KeyNeeded(sentence))?;
+    }
     if principal.may(scope) { Ok(principal) } else { Err(ApiError::Forbidden(scope.as_str())) }
 }
 
@@ -268,6 +274,33 @@ mod tests {
         assert_eq!(status(Mocks::default(), face, wrong).await, "401 Unauthorized");
         let closed = Mocks { research_access: Some(ResearchAccess::Keys), ..Mocks::default() };
         assert_eq!(status(closed, face, TestRequest::get()).await, "401 Unauthorized");
+    }
+
+    #[actix_web::test]
+    async fn the_key_that_everybody_knows_is_no_foreign_pages() {
+        for (header, passes) in [
+            (("Origin", "http://localhost:3000"), true),
+            (("Origin", "https://evil.example"), false),
+            (("Host", "evil.example"), false),
+        ] {
+            let request = with_key(TestRequest::get()).insert_header(header);
+            let expected = if passes { PASSED } else { "403 Forbidden" };
+            assert_eq!(status(Mocks::default(), Face::Gateway, request).await, expected);
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_key_of_its_own_opens_a_face_to_every_page() {
+        for face in Face::ALL {
+            let mut mocks = Mocks::default();
+            mocks.keys.expect_find_key().returning(|_| Ok(Some(stored_key(Scope::Admin))));
+            let own = KeySecret::generate().unwrap();
+            let request = TestRequest::get()
+                .insert_header(("X-API-Key", own.reveal()))
+                .insert_header(("Origin", "https://app.example"))
+                .insert_header(("Host", "tasks.example"));
+            assert_eq!(status(mocks, face, request).await, PASSED, "{face:?}");
+        }
     }
 
     #[actix_web::test]

@@ -44,7 +44,7 @@ fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 
 fn submit(length: usize) -> String {
     format!(
-        "POST /api/v1/tasks HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\nContent-Length: {length}\r\n\r\n"
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\nContent-Length: {length}\r\n\r\n"
     )
 }
 
@@ -70,7 +70,7 @@ async fn a_client_that_sends_too_much_still_reads_why() {
 
 #[actix_web::test]
 async fn a_probe_may_ask_for_the_head_alone() {
-    let request = "HEAD /health HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    let request = "HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let answer = exchange(HttpOptions::default(), request.into()).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -79,7 +79,8 @@ async fn a_probe_may_ask_for_the_head_alone() {
 #[actix_web::test]
 async fn bytes_that_are_no_text_are_refused_wherever_they_stand() {
     for target in ["/api/v1/tasks?status=\u{ff}", "/api/v1/tasks/\u{ff}", "/\u{ff}"] {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\n\r\n");
+        let request =
+            format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n\r\n");
         // One byte for each character, so that this is not UTF-8.
         let bytes = request.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
         let answer = exchange(HttpOptions::default(), bytes).await;

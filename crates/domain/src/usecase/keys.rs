@@ -28,6 +28,9 @@ pub enum CreateKeyError {
 }
 
 impl Keys {
+    /// The id of the [built-in key](Self::with_built_in); no stored key has it.
+    pub const BUILT_IN: KeyId = KeyId(Uuid::nil());
+
     /// The use cases over these ports.
     pub fn new(keys: Arc<dyn ApiKeyRepository>, clock: Arc<dyn Clock>) -> Self {
         Self { keys, clock, built_in: None }
@@ -51,7 +54,7 @@ impl Keys {
             return Ok(Some(Principal {
                 tenant: TenantId::DEFAULT,
                 user: UserId::DEFAULT,
-                key: KeyId(Uuid::nil()),
+                key: Self::BUILT_IN,
                 scopes: BTreeSet::from([Scope::Admin]),
                 projects: None,
             }));

@@ -44,7 +44,7 @@ async fn exchange(services: Services, request: String) -> String {
 
 fn request(path: &str, headers: &str) -> String {
     format!(
-        "GET /api/v1/stream/{path}?workflow_id={ID} HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\n{headers}\r\n"
+        "GET /api/v1/stream/{path}?workflow_id={ID} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n{headers}\r\n"
     )
 }
 

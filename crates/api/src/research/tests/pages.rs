@@ -3,7 +3,7 @@
 use crate::{
     research::ResearchAccess,
     server::{Face, State},
-    testing::{Mocks, send, with_key},
+    testing::{Mocks, send},
 };
 use actix_web::{test::TestRequest, web};
 use insta::assert_snapshot;
@@ -75,10 +75,4 @@ async fn in_a_trusted_network_a_page_must_be_of_the_same_host() {
     }
     let program = TestRequest::post().uri("/api/v1/tasks").insert_header(("Host", "tasks.lab"));
     assert_eq!(status(access, program).await, 400);
-}
-
-#[actix_web::test]
-async fn a_key_opens_the_face_to_every_page() {
-    let request = with_key(from("https://app.example", "tasks.example"));
-    assert_eq!(status(ResearchAccess::Loopback, request).await, 400);
 }

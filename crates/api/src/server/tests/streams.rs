@@ -66,7 +66,8 @@ impl Server {
         let open = move || {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(SOON)).unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: t\r\nX-API-Key: {KEY}\r\n\r\n");
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n\r\n");
             stream.write_all(request.as_bytes()).unwrap();
             let mut start = [0; 15];
             stream.read_exact(&mut start).unwrap();
