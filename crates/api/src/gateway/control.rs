@@ -134,6 +134,9 @@ async fn control(
     };
     let (reason, repeatable) = body.decode(decode).await?;
     let reason = reason.filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.chars().count() > ControlBody::MAX_REASON) {
+        return Err(ApiError::invalid("reason must have at most 2000 characters"));
+    }
     limits::count(request, state, &caller)?;
     let idempotency = repeatable.as_ref().map(|repeatable| repeatable.key);
     let by = caller.0.user;
@@ -186,7 +189,13 @@ fn refusal(control: Control, status: TaskStatus) -> Cow<'static, str> {
 #[schema(as = Control)]
 pub(super) struct ControlBody {
     /// In words, for those who watch the task.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
+}
+
+impl ControlBody {
+    /// The longest reason, in characters.
+    const MAX_REASON: usize = 2_000;
 }
 
 /// What came of a cancel.

@@ -92,6 +92,19 @@ async fn the_reason_is_whatever_can_be_read_of_it() {
 }
 
 #[actix_web::test]
+async fn a_reason_has_at_most_2000_characters() {
+    let body = |reason: &str| format!(r#"{{"reason":"{reason}"}}"#);
+    let longest = "富".repeat(2_000);
+    let state = gateway(store(request(Some(&longest)), DONE));
+    assert!(post(&state, &path(), body(&longest)).await.starts_with("202"));
+    for control in ["cancel", "pause", "resume"] {
+        let answer = post(&idle(), &path_of(control), body(&"a".repeat(2_001))).await;
+        let refusal = r#"400 Bad Request {"error":"reason must have at most 2000 characters"}"#;
+        assert_eq!(in_short(&answer), refusal, "{control}");
+    }
+}
+
+#[actix_web::test]
 async fn a_repeated_cancel_is_marked() {
     let key = IdempotencyKey::derive("k", UserId::DEFAULT, &path(), b"{}").unwrap();
     let expected = ControlRequest { idempotency: Some(key), ..request(None) };
