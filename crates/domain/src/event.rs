@@ -58,6 +58,22 @@ impl EventType {
         Self::STREAM_END,
     ];
 
+    /// The names that mean something else in the gateway's server-sent events,
+    /// or to every reader of such.
+    const TAKEN: [&str; 11] = [
+        "done",
+        "error",
+        "message",
+        "open",
+        "thread.message.delta",
+        "thread.message.completed",
+        "workflow.pausing",
+        "workflow.paused",
+        "workflow.resumed",
+        "workflow.cancelling",
+        "workflow.cancelled",
+    ];
+
     const fn known(name: &'static str) -> Self {
         Self(std::borrow::Cow::Borrowed(name))
     }
@@ -85,7 +101,7 @@ impl EventType {
     /// Whether workers may not record it: it [tells a move](Self::tells_a_move),
     /// or its name means something else to those who read event streams.
     pub fn is_reserved(&self) -> bool {
-        self.tells_a_move() || matches!(self.as_str(), "done" | "error" | "message" | "open")
+        self.tells_a_move() || Self::TAKEN.contains(&self.as_str())
     }
 
     /// The name.

@@ -162,8 +162,14 @@ pub(super) struct EventsBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = Event)]
 struct EventBody {
-    /// What happened: letters, digits, `_`, `.` and `-`; not STREAM_END nor any
-    /// other type that tells a move of the task.
+    /// What happened: letters, digits, `_`, `.` and `-`. Not a type that tells a
+    /// move of the task: WORKFLOW_STARTED, WORKFLOW_PAUSING, WORKFLOW_PAUSED,
+    /// WORKFLOW_RESUMED, WORKFLOW_CANCELLING, WORKFLOW_CANCELLED,
+    /// WORKFLOW_COMPLETED, WORKFLOW_FAILED, STREAM_END. Nor a name that means
+    /// something else in event streams: `message`, `open`, `error`, `done`,
+    /// `thread.message.delta`, `thread.message.completed`, `workflow.pausing`,
+    /// `workflow.paused`, `workflow.resumed`, `workflow.cancelling`,
+    /// `workflow.cancelled`.
     #[serde(rename = "type")]
     #[schema(
         min_length = 1,

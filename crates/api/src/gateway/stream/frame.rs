@@ -16,6 +16,15 @@ use taskgate_domain::{
 };
 use utoipa::ToSchema;
 
+/// The types whose data is a [`ControlTold`].
+static CONTROLS: [EventType; 5] = [
+    EventType::WORKFLOW_PAUSING,
+    EventType::WORKFLOW_PAUSED,
+    EventType::WORKFLOW_RESUMED,
+    EventType::WORKFLOW_CANCELLING,
+    EventType::WORKFLOW_CANCELLED,
+];
+
 /// The frames of a task for a client that asks for these types.
 pub(super) struct Frames {
     pub(super) workflow: String,
@@ -45,7 +54,7 @@ impl Frames {
             one_line(&Delta::of(&self.workflow, event))
         } else if *event_type == EventType::LLM_OUTPUT {
             one_line(&Completed::of(&self.workflow, event))
-        } else if sse_name(event_type).starts_with("workflow.") {
+        } else if CONTROLS.contains(event_type) {
             one_line(&ControlTold::of(&self.workflow, event))
         } else {
             one_line(&EventView::of(&self.workflow, event))
