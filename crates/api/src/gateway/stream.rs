@@ -49,7 +49,7 @@ use taskgate_domain::{
     get, path = "/api/v1/stream/sse", tag = "streams", operation_id = "stream_events",
     params(
         ("workflow_id" = String, Query, pattern = "^[A-Za-z0-9:_\\-.]{1,128}$", description = "The task's id."),
-        ("types" = Option<String>, Query, description = "Only events of these types, in either spelling, between commas. Unless STREAM_END is among them, the stream ends at WORKFLOW_COMPLETED."),
+        ("types" = Option<String>, Query, description = "Only events of these types, in either spelling, between commas: at most 100 names of at most 64 characters. Unless STREAM_END is among them, the stream ends at WORKFLOW_COMPLETED."),
         ("last_event_id" = Option<String>, Query, pattern = "^[0-9]+(-[0-9]+)?$", description = "Only events behind this frame's id, or behind this `seq`."),
         ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The same, and wins; ignored when it is malformed."),
     ),
@@ -75,7 +75,7 @@ pub(super) async fn sse(
     get, path = "/api/v1/tasks/{id}/stream", tag = "streams", operation_id = "stream_task",
     params(
         ("id" = String, Path, pattern = "^[A-Za-z0-9:_\\-.]{1,128}$", description = "The task's id."),
-        ("types" = Option<String>, Query, description = "Only events of these types."),
+        ("types" = Option<String>, Query, description = "Only events of these types, between commas: at most 100 names of at most 64 characters."),
         ("last_event_id" = Option<String>, Query, pattern = "^[0-9]+(-[0-9]+)?$", description = "Only events behind this frame's id, or behind this `seq`."),
         ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The same, and wins; ignored when it is malformed."),
     ),
@@ -127,7 +127,8 @@ impl Subscription {
             .map(|id| place(id).ok_or_else(|| ApiError::invalid("Invalid last_event_id")));
         let asked = asked.transpose()?;
         let from = resume_header(request).and_then(place).or(asked).unwrap_or_default();
-        Ok(Self { workflow, from, types: Types::read(query.get("types").unwrap_or_default()) })
+        let types = Types::read(query.get("types").unwrap_or_default())?;
+        Ok(Self { workflow, from, types })
     }
 
     async fn follow(&self, caller: &Caller, state: &State) -> Result<Follow, ApiError> {

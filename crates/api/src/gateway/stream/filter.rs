@@ -1,5 +1,7 @@
 //! Which events a client asks for, and what they are called on the wire.
 
+use crate::http::error::ApiError;
+use std::collections::BTreeSet;
 use taskgate_domain::event::EventType;
 
 /// The types that server-sent events call otherwise (gateway contract,
@@ -24,19 +26,35 @@ pub(super) fn sse_name(event_type: &EventType) -> &str {
 
 /// The types that a client asks for, in either spelling; all when there are
 /// none.
-pub(super) struct Types(Box<[String]>);
+pub(super) struct Types(BTreeSet<String>);
 
 impl Types {
+    /// How many names may be asked for.
+    const MAX: usize = 100;
+
+    /// The longest name, in characters: no type has a longer one.
+    const MAX_NAME: usize = 64;
+
     /// Reads names between commas. Any name may be asked for.
-    pub(super) fn read(names: &str) -> Self {
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`] when there are more than 100, or one has more than
+    /// 64 characters.
+    pub(super) fn read(names: &str) -> Result<Self, ApiError> {
         let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-        Self(names.map(str::to_owned).collect())
+        let names: BTreeSet<String> = names.map(str::to_owned).collect();
+        let too_long = |name: &String| name.chars().count() > Self::MAX_NAME;
+        if names.len() > Self::MAX || names.iter().any(too_long) {
+            return Err(ApiError::invalid("Invalid types parameter"));
+        }
+        Ok(Self(names))
     }
 
     /// Whether events of this type are shown.
     pub(super) fn admit(&self, event_type: &EventType) -> bool {
-        let asked = |name: &String| name == event_type.as_str() || name == sse_name(event_type);
-        self.0.is_empty() || self.0.iter().any(asked)
+        self.0.is_empty()
+            || self.0.contains(event_type.as_str())
+            || self.0.contains(sse_name(event_type))
     }
 
     /// Whether nothing is shown after an event of this type. Who does not ask
@@ -50,10 +68,10 @@ impl Types {
 
 #[cfg(test)]
 mod tests {
-    use super::{EventType, Types};
+    use super::{EventType, RENAMED, Types};
 
     fn admitted(names: &str) -> Vec<String> {
-        let types = Types::read(names);
+        let types = Types::read(names).unwrap();
         let own = EventType::new("TOOL_INVOKED".to_owned()).unwrap();
         [EventType::LLM_OUTPUT, EventType::WORKFLOW_PAUSED, EventType::STREAM_END, own]
             .into_iter()
@@ -81,11 +99,27 @@ mod tests {
     }
 
     #[test]
+    fn at_most_100_names_of_64_characters_are_taken() {
+        let taken = |names: String| Types::read(&names).is_ok();
+        let numbers = |count: i32| (0..count).map(|n| format!("T{n}, ")).collect::<String>();
+        assert!(taken(numbers(100)) && !taken(numbers(101)));
+        assert!(taken("LLM_OUTPUT,".repeat(101)));
+        assert!(taken("富".repeat(64)) && !taken("a".repeat(65)));
+    }
+
+    #[test]
+    fn workers_cannot_record_what_looks_renamed() {
+        for (_, name) in &RENAMED {
+            assert!(EventType::new((*name).to_owned()).unwrap().is_reserved(), "{name}");
+        }
+    }
+
+    #[test]
     fn without_the_end_the_completion_is_the_last() {
-        let last = |names| Types::read(names).end_at(&EventType::WORKFLOW_COMPLETED);
+        let last = |names| Types::read(names).unwrap().end_at(&EventType::WORKFLOW_COMPLETED);
         assert!(last("LLM_OUTPUT") && last("WORKFLOW_COMPLETED"));
         assert!(!last("") && !last("done") && !last("STREAM_END,LLM_OUTPUT"));
-        assert!(Types::read("LLM_OUTPUT").end_at(&EventType::STREAM_END));
-        assert!(!Types::read("LLM_OUTPUT").end_at(&EventType::WORKFLOW_FAILED));
+        assert!(Types::read("LLM_OUTPUT").unwrap().end_at(&EventType::STREAM_END));
+        assert!(!Types::read("LLM_OUTPUT").unwrap().end_at(&EventType::WORKFLOW_FAILED));
     }
 }

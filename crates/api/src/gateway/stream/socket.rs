@@ -48,7 +48,7 @@ const MAX_HEAD: usize = 14;
     get, path = "/api/v1/stream/ws", tag = "streams", operation_id = "stream_events_ws",
     params(
         ("workflow_id" = String, Query, pattern = "^[A-Za-z0-9:_\\-.]{1,128}$", description = "The task's id."),
-        ("types" = Option<String>, Query, description = "Only events of these types, in either spelling, between commas. Unless STREAM_END is among them, the stream ends at WORKFLOW_COMPLETED."),
+        ("types" = Option<String>, Query, description = "Only events of these types, in either spelling, between commas: at most 100 names of at most 64 characters. Unless STREAM_END is among them, the stream ends at WORKFLOW_COMPLETED."),
         ("last_event_id" = Option<String>, Query, pattern = "^[0-9]+(-[0-9]+)?$", description = "Only events behind this `stream_id`, or behind this `seq`."),
         ("Upgrade" = String, Header, description = "`websocket`, with the other headers of a WebSocket handshake."),
     ),

@@ -114,7 +114,7 @@ async fn every_type_has_its_frame() {
         event("LLM_PARTIAL", "", "", ""),
         event("LLM_OUTPUT", "writer", "It scatters.\nBlue.", ""),
         event("ERROR_OCCURRED", "writer", "no paper", r#"{"code": 7}"#),
-        event("TOOL_INVOKED", "", "", "{\n \"n\": 1.0,\r\n \"s\": \"\u{85}\"}"),
+        event("workflow.step", "", "", "{\n \"n\": 1.0,\r\n \"s\": \"\u{85}\"}"),
     ];
     let reason = Some("lunch");
     events.extend(NewEvent::controlled(Control::Pause, LiveStatus::Running, reason));
@@ -140,8 +140,8 @@ async fn every_type_has_its_frame() {
     data: {"workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","type":"ERROR_OCCURRED","agent_id":"writer","message":"no paper","payload":{"code": 7},"timestamp":"2025-10-22T10:30:00.750000Z","seq":4,"stream_id":"1761129000750-4"}
 
     id: 1761129001000-5
-    event: TOOL_INVOKED
-    data: {"workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","type":"TOOL_INVOKED","payload":{  "n": 1.0,   "s": "\u0085"},"timestamp":"2025-10-22T10:30:01Z","seq":5,"stream_id":"1761129001000-5"}
+    event: workflow.step
+    data: {"workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","type":"workflow.step","payload":{  "n": 1.0,   "s": "\u0085"},"timestamp":"2025-10-22T10:30:01Z","seq":5,"stream_id":"1761129001000-5"}
 
     id: 1761129001250-6
     event: workflow.pausing
@@ -332,6 +332,7 @@ async fn what_cannot_be_streamed_is_refused_before_any_frame() {
         format!("stream/sse?workflow_id={ID}&last_event_id=1-"),
         format!("stream/sse?workflow_id={ID}&types=%FF"),
         format!("stream/sse?workflow_id={ID}&types=a&types=b"),
+        format!("stream/sse?workflow_id={ID}&types={:065}", 0),
         "stream/sse?workflow_id=task-of-another-server".to_owned(),
         format!("stream/sse?workflow_id={ID}"),
         "tasks/a%20b/stream".to_owned(),
@@ -358,6 +359,8 @@ async fn what_cannot_be_streamed_is_refused_before_any_frame() {
       400 Bad Request {"error":"Invalid query string"}
     stream/sse?workflow_id=task_01JARZ3NDEKTSV4RRFFQ69G5FA&types=a&types=b
       400 Bad Request {"error":"Parameter types is given twice"}
+    stream/sse?workflow_id=task_01JARZ3NDEKTSV4RRFFQ69G5FA&types=00000000000000000000000000000000000000000000000000000000000000000
+      400 Bad Request {"error":"Invalid types parameter"}
     stream/sse?workflow_id=task-of-another-server
       404 Not Found {"error":"Task not found"}
     stream/sse?workflow_id=task_01JARZ3NDEKTSV4RRFFQ69G5FA
