@@ -150,6 +150,14 @@ impl RateLimiter {
         (quota, answer)
     }
 
+    /// Counts what `old` has asked for as `new`'s, which stands in its place.
+    pub(crate) fn inherit(&self, old: KeyId, new: KeyId) {
+        let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = logs.by_key.remove(&old) {
+            logs.by_key.insert(new, log);
+        }
+    }
+
     /// How many more requests of this key the minute takes; counts nothing.
     pub(crate) fn remaining(&self, key: KeyId) -> usize {
         let mut logs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,6 +233,16 @@ mod tests {
         assert_eq!(limiter.remaining(key), 100);
         assert!(limiter.admit(key).1.is_ok());
         assert_eq!([limiter.remaining(key), limiter.remaining(key)], [99, 99]);
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_another_has_what_that_had_left() {
+        let limiter = RateLimiter::default();
+        let [old, new, silent] = [1, 2, 3].map(|n| KeyId(Uuid::from_u128(n)));
+        assert!(limiter.admit(old).1.is_ok());
+        limiter.inherit(old, new);
+        limiter.inherit(silent, old);
+        assert_eq!([old, new].map(|key| limiter.remaining(key)), [100, 99]);
     }
 
     #[test]

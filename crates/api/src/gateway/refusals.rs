@@ -28,6 +28,16 @@ pub(super) enum Refused {
     Busy(ErrorBody<'static>),
 }
 
+/// What the making of a key may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum KeyInvalid {
+    /// `invalid_request`: the request breaks a rule, which the message names.
+    /// `api_key_required`: the caller shows no key, on a server that asks for
+    /// none.
+    #[response(status = 400)]
+    Invalid(CodedBody<'static>),
+}
+
 /// What the routes that take a body may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum Slow {
@@ -102,10 +112,20 @@ pub(super) enum AccountRefused {
     Busy(CodedBody<'static>),
 }
 
-/// What the routes that take an id or a body may answer besides.
+/// What the routes that take an id may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum AccountInvalid {
     /// `invalid_request`: the request breaks a rule, which the message names.
+    #[response(status = 400)]
+    Invalid(CodedBody<'static>),
+}
+
+/// What the making of a key may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum NewKeyInvalid {
+    /// `invalid_request`: the request breaks a rule, which the message names.
+    /// `api_key_required`: the caller shows no key, on a server that asks for
+    /// none.
     #[response(status = 400)]
     Invalid(CodedBody<'static>),
 }
@@ -121,7 +141,8 @@ pub(super) enum AccountSlow {
 /// What the routes of one key may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum NoKey {
-    /// `not_found`: the caller has no such key, or it was revoked before.
+    /// `not_found`: the caller has no such key, or it may do more than that of
+    /// the request, or it was revoked before.
     #[response(status = 404)]
     NotFound(CodedBody<'static>),
 }

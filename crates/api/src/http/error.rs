@@ -35,8 +35,9 @@ pub(crate) enum ApiError {
     /// What is asked for does not fit into one answer; the sentence says what
     /// to ask for instead.
     AnswerTooLarge(&'static str),
-    /// This is for keys that the store has, and the caller's is none of them.
-    StoredKeyNeeded,
+    /// This is for callers with a key, or with one that the store has; the
+    /// sentence says for which.
+    ApiKeyNeeded(&'static str),
     /// The key has used up its requests.
     RateLimited {
         /// The window that is full.
@@ -90,7 +91,7 @@ impl ApiError {
     /// The status of the answer on this face.
     pub(crate) const fn status(&self, face: Face) -> StatusCode {
         match self {
-            Self::Invalid(_) | Self::StoredKeyNeeded => StatusCode::BAD_REQUEST,
+            Self::Invalid(_) | Self::ApiKeyNeeded(_) => StatusCode::BAD_REQUEST,
             // The gateway's clients know no 413 (gateway contract, 0.1).
             Self::BodyTooLarge(_) => match face {
                 Face::Gateway => StatusCode::BAD_REQUEST,
@@ -115,7 +116,7 @@ impl ApiError {
     const fn code(&self) -> &'static str {
         match self {
             Self::Invalid(_) | Self::BodyTooLarge(_) => "invalid_request",
-            Self::StoredKeyNeeded => "api_key_required",
+            Self::ApiKeyNeeded(_) => "api_key_required",
             Self::BodyTimeout => "request_timeout",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) | Self::KeyNeeded(_) => "forbidden",
@@ -190,7 +191,7 @@ impl ApiError {
             | Self::NotOffered(_)
             | Self::Conflict(_)
             | Self::AnswerTooLarge(_)
-            | Self::StoredKeyNeeded
+            | Self::ApiKeyNeeded(_)
             | Self::Store { .. } => {}
         }
         response
@@ -216,12 +217,11 @@ impl fmt::Display for ApiError {
             Self::BodyTimeout => f.write_str("The request body took too long to arrive"),
             Self::Unauthorized => f.write_str("Unauthorized"),
             Self::Forbidden(scope) => write!(f, "The API key lacks the scope {scope}"),
-            Self::KeyNeeded(why) => f.write_str(why),
+            Self::KeyNeeded(why) | Self::ApiKeyNeeded(why) => f.write_str(why),
             Self::NotFound(what) | Self::NotOffered(what) => f.write_str(what),
             Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
             Self::Conflict(what) => f.write_str(what),
             Self::AnswerTooLarge(what) => f.write_str(what),
-            Self::StoredKeyNeeded => f.write_str("Only a key from the store can be replaced"),
             Self::RateLimited { .. } => f.write_str("Rate limit exceeded"),
             Self::Busy => f.write_str("The service is busy, try again"),
             Self::Store { operation, .. } => write!(f, "{operation}: database error"),

@@ -86,8 +86,7 @@ impl Keys {
         &self,
         caller: &Principal,
     ) -> Result<Option<(KeySecret, ApiKey)>, CreateKeyError> {
-        let Some(old) = self.of(caller.user).await?.into_iter().find(|key| key.is(caller.key))
-        else {
+        let Some(old) = self.of(caller).await?.into_iter().find(|key| key.is(caller.key)) else {
             return Ok(None);
         };
         let (secret, new) = generate(old.grant())?;
@@ -103,12 +102,15 @@ impl Keys {
         self.keys.list_keys(None).await
     }
 
-    /// A user's keys, the oldest first.
+    /// The keys of the caller's user that are for no scope that the caller's
+    /// own is not for, the oldest first.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn of(&self, user: UserId) -> Result<Vec<ApiKey>, StoreError> {
-        self.keys.list_keys(Some(user)).await
+    pub async fn of(&self, caller: &Principal) -> Result<Vec<ApiKey>, StoreError> {
+        let mut keys = self.keys.list_keys(Some(caller.user)).await?;
+        keys.retain(|key| key.principal.scopes.iter().all(|scope| caller.may(*scope)));
+        Ok(keys)
     }
 
     /// Ends a key's validity; false when there is no such key or it was
@@ -120,12 +122,13 @@ impl Keys {
         self.keys.revoke_key(id).await
     }
 
-    /// As [`revoke`](Self::revoke), of a user's own key alone.
+    /// As [`revoke`](Self::revoke), of the keys that the caller [sees](Self::of)
+    /// alone.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn revoke_own(&self, user: UserId, id: KeyId) -> Result<bool, StoreError> {
-        let own = self.of(user).await?.iter().any(|key| key.is(id));
+    pub async fn revoke_own(&self, caller: &Principal, id: KeyId) -> Result<bool, StoreError> {
+        let own = self.of(caller).await?.iter().any(|key| key.is(id));
         if own { self.revoke(id).await } else { Ok(false) }
     }
 }

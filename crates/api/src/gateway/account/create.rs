@@ -4,9 +4,14 @@ use super::{NO_STORE, failed};
 use crate::{
     gateway::{
         limits,
-        refusals::{AccountInvalid, AccountRefused, AccountSlow, Limited},
+        refusals::{AccountRefused, AccountSlow, Limited, NewKeyInvalid},
     },
-    http::{auth::Caller, body, error::ApiError, reply::Timestamp},
+    http::{
+        auth::{Caller, NO_KEY},
+        body,
+        error::ApiError,
+        reply::Timestamp,
+    },
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -21,8 +26,10 @@ use utoipa::ToSchema;
 
 const OPERATION: &str = "Failed to create API key";
 
-/// Makes another API key of the caller. It is for this API alone, and stops
-/// working when the caller's own key does.
+/// Makes another API key of the caller. It is for this API alone, and expires
+/// at the same time as the key that the request shows. To revoke that one does
+/// not revoke it; an operator lists and revokes a user's keys with
+/// `taskgate keys`.
 #[utoipa::path(
     post, path = "/api/v1/auth/api-keys", tag = "account", operation_id = "create_api_key",
     request_body = KeyBody,
@@ -32,7 +39,7 @@ const OPERATION: &str = "Failed to create API key";
             ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
             ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
         )),
-        AccountRefused, AccountInvalid, AccountSlow, Limited,
+        AccountRefused, NewKeyInvalid, AccountSlow, Limited,
     ),
 )]
 pub(in crate::gateway) async fn create(
@@ -41,12 +48,16 @@ pub(in crate::gateway) async fn create(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
+    // There is nobody whose key it would be: the store may not have the user.
+    if caller.0.key == NO_KEY {
+        return Err(ApiError::ApiKeyNeeded("Only a caller with a key can make another"));
+    }
     let body = body::read(&state, &request, payload, body::LIMIT).await?;
     let body: KeyBody = body.decode(body::json).await?;
     let grant = body.grant(&caller.0)?;
     limits::count(&request, &state, &caller)?;
     let keys = &state.services.keys;
-    let own = keys.of(caller.0.user).await.map_err(ApiError::store(OPERATION))?;
+    let own = keys.of(&caller.0).await.map_err(ApiError::store(OPERATION))?;
     let own = own.into_iter().find(|key| key.is(caller.0.key));
     // A key that was revoked may still be taken for a moment, but does not get
     // to leave another one behind.

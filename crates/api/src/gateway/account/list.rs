@@ -11,8 +11,8 @@ use serde::Serialize;
 use taskgate_domain::key::ApiKey;
 use utoipa::ToSchema;
 
-/// Lists the caller's API keys, also those that work no more, the newest
-/// first.
+/// Lists the caller's API keys that may do no more than the one that the
+/// request shows, also those that work no more, the newest first.
 #[utoipa::path(
     get, path = "/api/v1/auth/api-keys", tag = "account", operation_id = "list_api_keys",
     responses((status = 200, description = "The keys.", body = KeyList), AccountRefused),
@@ -21,7 +21,7 @@ pub(in crate::gateway) async fn list(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let keys = state.services.keys.of(caller.0.user).await;
+    let keys = state.services.keys.of(&caller.0).await;
     let keys = keys.map_err(ApiError::store("Failed to list API keys"))?;
     let now = Utc::now();
     let view = KeyList {
@@ -31,7 +31,7 @@ pub(in crate::gateway) async fn list(
     Ok(HttpResponse::Ok().json(view))
 }
 
-/// A user's keys.
+/// Keys of a user.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ApiKeyList)]
 struct KeyList<'a> {

@@ -22,7 +22,7 @@ pub(in crate::gateway) async fn me(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let keys = state.services.keys.of(caller.0.user).await;
+    let keys = state.services.keys.of(&caller.0).await;
     let keys = keys.map_err(ApiError::store("Failed to get user"))?;
     let key = keys.first();
     let minute =

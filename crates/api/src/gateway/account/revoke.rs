@@ -11,8 +11,8 @@ use taskgate_domain::id::KeyId;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Ends the validity of one of the caller's API keys, which may be the one
-/// that the request shows.
+/// Ends the validity of one of the caller's API keys that may do no more than
+/// the one that the request shows, or of that one.
 #[utoipa::path(
     delete, path = "/api/v1/auth/api-keys/{id}", tag = "account", operation_id = "revoke_api_key",
     params(("id" = String, Path, description = "The key's id, a UUID.")),
@@ -28,7 +28,7 @@ pub(in crate::gateway) async fn revoke(
 ) -> Result<HttpResponse, ApiError> {
     let id = Uuid::try_parse(path_parameter(&request, "id"))
         .map_err(|_| ApiError::invalid("The id of a key is a UUID"))?;
-    let revoked = state.services.keys.revoke_own(caller.0.user, KeyId(id)).await;
+    let revoked = state.services.keys.revoke_own(&caller.0, KeyId(id)).await;
     if !revoked.map_err(ApiError::store("Failed to revoke API key"))? {
         return Err(ApiError::NotFound("API key not found"));
     }

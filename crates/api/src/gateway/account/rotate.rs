@@ -10,8 +10,10 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+const NOT_STORED: ApiError = ApiError::ApiKeyNeeded("Only a key from the store can be replaced");
+
 /// Puts a new API key in the place of the one that the request shows, with the
-/// same rights and the same expiry. The old one stops working at the same time.
+/// same rights, the same expiry and the same rate limit. The old one stops working at the same time.
 #[utoipa::path(
     post, path = "/api/v1/auth/refresh-key", tag = "account", operation_id = "rotate_api_key",
     responses(
@@ -24,8 +26,8 @@ pub(in crate::gateway) async fn rotate(
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
     let rotated = state.services.keys.rotate(&caller.0).await;
-    let (secret, key) =
-        rotated.map_err(failed("Failed to rotate API key"))?.ok_or(ApiError::StoredKeyNeeded)?;
+    let (secret, key) = rotated.map_err(failed("Failed to rotate API key"))?.ok_or(NOT_STORED)?;
+    state.limiter.inherit(caller.0.key, key.principal.key);
     Ok(HttpResponse::Ok().insert_header(NO_STORE).json(RotatedView {
         api_key: secret.reveal(),
         key_prefix: &key.hint,

@@ -247,6 +247,35 @@ async fn only_a_valid_key_of_the_caller_is_revoked() {
 }
 
 #[actix_web::test]
+async fn a_key_neither_sees_nor_revokes_one_that_may_more() {
+    let with = |id, scope| {
+        let mut key = stored_key(scope);
+        key.principal.key = KeyId(Uuid::from_u128(id));
+        key
+    };
+    let others = [with(8, Scope::Worker), with(9, Scope::Admin)];
+    let state = store([vec![own()], others.to_vec()].concat()).state(Face::Gateway);
+    let listed = ask(&state, Method::GET, KEYS, "").await;
+    assert!(listed.ends_with(r#""total":1}"#), "{listed}");
+    for key in others {
+        let path = format!("{KEYS}/{}", key.principal.key);
+        let refusal = r#"404 Not Found {"error":"not_found","message":"API key not found"}"#;
+        assert_eq!(in_short(&ask(&state, Method::DELETE, &path, "").await), refusal);
+    }
+    let state = store(vec![with(7, Scope::Admin), own(), with(9, Scope::Worker)]);
+    let listed = ask(&state.state(Face::Gateway), Method::GET, KEYS, "").await;
+    assert!(listed.ends_with(r#""total":3}"#), "{listed}");
+}
+
+#[actix_web::test]
+async fn who_shows_no_key_makes_none() {
+    let state = Mocks { no_auth: true, ..Mocks::default() }.state(Face::Gateway);
+    let request = TestRequest::post().uri(KEYS).set_payload(r#"{"name":"laptop"}"#);
+    let answer = send(&state, request.insert_header(("X-User-Id", Uuid::nil().to_string()))).await;
+    insta::assert_snapshot!(in_short(&answer), @r#"400 Bad Request {"error":"api_key_required","message":"Only a caller with a key can make another"}"#);
+}
+
+#[actix_web::test]
 async fn a_key_is_replaced_by_one_of_the_same_rights() {
     let mut caller = stored_key(Scope::Admin);
     caller.expires_at = Some(time("2999-01-01T00:00:00Z"));
@@ -257,8 +286,10 @@ async fn a_key_is_replaced_by_one_of_the_same_rights() {
         .expect_replace_key()
         .withf(move |old, new| *old == KeyId(Uuid::from_u128(7)) && new.grant == grant)
         .returning(|_, key| Ok(Some(stored(&key))));
-    let answer =
-        ask(&mocks.state(Face::Gateway), Method::POST, "/api/v1/auth/refresh-key", "").await;
+    let state = mocks.state(Face::Gateway);
+    state.limiter.use_up(KeyId(Uuid::from_u128(7)));
+    let answer = ask(&state, Method::POST, "/api/v1/auth/refresh-key", "").await;
+    assert_eq!(state.limiter.remaining(KeyId(Uuid::from_u128(8))), 0);
     insta::assert_snapshot!(masked(&answer), @r#"
     200 OK
     cache-control: no-store
