@@ -3,8 +3,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// The longest frame that is taken, in bytes.
-const LONGEST: usize = 16 << 20;
+/// The longest frame that is taken, in bytes. A task's answer may have 16 MiB,
+/// and stands twice in its frame, some of it escaped.
+const LONGEST: usize = 64 << 20;
 
 /// One event of a stream.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
