@@ -157,7 +157,7 @@ pub(crate) struct ServerFlags {
     #[arg(long, value_name = "WHO")]
     research_access: Option<String>,
     /// Whose web pages may read the gateway's answers: * (everybody's) or
-    /// origins (https://app.example.com,http://localhost:3000) [default: *]
+    /// origins with commas between them [default: *]
     #[arg(long, value_name = "ORIGINS")]
     cors_allowed_origins: Option<String>,
     /// How many connections to the store are kept at most [default: 16]
