@@ -44,7 +44,7 @@ async fn a_request_that_runs_is_finished(store: Store) {
     let body = json!({ "query": "finish me" }).to_string();
     let (front, back) = body.split_at(5);
     let head = format!(
-        "POST /api/v1/tasks HTTP/1.1\r\nHost: test\r\nX-API-Key: {DEV_KEY}\r\n\
+        "POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {DEV_KEY}\r\n\
          Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );

@@ -4,6 +4,7 @@ use super::columns::At;
 use crate::{encode, error::unreadable, feed::Known, statement::sql};
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::DefaultLoadingMode,
     sql_types::{BigInt, Nullable, Text},
 };
 use std::sync::Arc;
@@ -44,16 +45,19 @@ impl EventRow {
     }
 }
 
-/// The rows of this statement up to the one that goes past a number of bytes,
-/// its last parameter.
-fn bounded(events: &str) -> String {
-    const SIZE: &str = "coalesce(octet_length(message), 0) + coalesce(octet_length(payload), 0)";
-    format!(
-        "SELECT task, seq, type, at, agent, message, payload FROM (
-             SELECT *, {SIZE} AS size, sum({SIZE}) OVER (ORDER BY task, seq) AS upto
-             FROM ({events})
-         ) WHERE upto - size < ? ORDER BY task, seq"
-    )
+/// Takes rows up to the one that goes past what a read takes.
+fn bounded(
+    rows: impl Iterator<Item = QueryResult<EventRow>>,
+) -> impl Iterator<Item = QueryResult<EventRow>> {
+    let size = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let mut bytes = 0;
+    rows.take_while(move |row| {
+        let more = bytes < READ_BYTES;
+        if let Ok(row) = row {
+            bytes += i64::try_from(size(&row.message) + size(&row.payload)).unwrap_or(READ_BYTES);
+        }
+        more
+    })
 }
 
 /// Reads events of a task in order.
@@ -63,16 +67,13 @@ pub(super) fn read(
     after: i64,
     limit: u16,
 ) -> QueryResult<Vec<Arc<TaskEvent>>> {
-    let rows: Vec<EventRow> = sql(bounded(
-        "SELECT task, seq, type, at, agent, message, payload FROM task_events
-             WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?",
-    ))
+    let rows = sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
+             WHERE task = ? AND seq > ? ORDER BY seq LIMIT ?")
     .bind::<BigInt, _>(task.get())
     .bind::<BigInt, _>(after)
     .bind::<BigInt, _>(i64::from(limit))
-    .bind::<BigInt, _>(READ_BYTES)
-    .load(connection)?;
-    rows.into_iter().map(|row| row.event().map(Arc::new)).collect()
+    .load_iter::<EventRow, DefaultLoadingMode>(connection)?;
+    bounded(rows).map(|row| row?.event().map(Arc::new)).collect()
 }
 
 /// Reads what is kept of several tasks' logs, in the order of their numbers.
@@ -83,19 +84,20 @@ pub(super) fn history(
     limit: u16,
 ) -> QueryResult<Vec<(TaskNumber, TaskEvent)>> {
     let numbers: Vec<i64> = tasks.iter().map(|task| task.get()).collect();
-    let rows: Vec<EventRow> = sql(bounded(
-        "SELECT task, seq, type, at, agent, message, payload FROM task_events
+    let piece = EventType::LLM_PARTIAL;
+    let rows = sql("SELECT task, seq, type, at, agent, message, payload FROM task_events
              WHERE task IN (SELECT value FROM json_each(?)) AND type <> ?
-             ORDER BY task, seq LIMIT ? OFFSET ?",
-    ))
+             ORDER BY task, seq LIMIT ? OFFSET ?")
     .bind::<Text, _>(serde_json::to_string(&numbers).map_err(unreadable)?)
-    .bind::<Text, _>(EventType::LLM_PARTIAL.as_str())
+    .bind::<Text, _>(piece.as_str())
     .bind::<BigInt, _>(i64::from(limit))
     .bind::<BigInt, _>(offset)
-    .bind::<BigInt, _>(READ_BYTES)
-    .load(connection)?;
-    let told = |row: EventRow| Ok((encode::number(row.task)?, row.event()?));
-    rows.into_iter().map(told).collect()
+    .load_iter::<EventRow, DefaultLoadingMode>(connection)?;
+    let told = |row: QueryResult<EventRow>| {
+        let row = row?;
+        Ok((encode::number(row.task)?, row.event()?))
+    };
+    bounded(rows).map(told).collect()
 }
 
 /// Writes the latest events of a task, whose row has just counted up to

@@ -28,7 +28,8 @@ use uuid::Uuid;
 const MANY: i64 = 20_000;
 
 /// The session of the default user that has all of its tasks.
-const SESSION: Uuid = Uuid::from_u128(7);
+/// Of the fourth version, as an id that a session may have.
+const SESSION: Uuid = Uuid::from_u128(0x4000_8000_0000_0000_0007);
 
 /// Half the tasks belong to the default user, half to a project of the default
 /// tenant; a quarter of what is live is put off by a year.

@@ -9,7 +9,8 @@ const TASKS: usize = 100;
 const PROBES: usize = 2_000;
 
 /// Opens the streams, and asks for the server's health while they are open.
-pub(crate) async fn measure(server: &Server) {
+/// False when they cost more than they may.
+pub(crate) async fn measure(server: &Server) -> bool {
     let tasks = running(server, TASKS).await;
     // What a process takes at its first streams is not theirs.
     drop(open(server, &tasks, TASKS).await);
@@ -28,8 +29,7 @@ pub(crate) async fn measure(server: &Server) {
     let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
     println!("{} idle streams: {each} bytes of resident memory each", streams.len());
     println!("/health meanwhile: p50 {half:.1} ms, p99 {most:.1} ms");
-    assert!(each <= 20_000, "a stream takes at most 20 kB");
-    assert!(most <= 50.0, "health answers within 50 ms");
+    each <= 20_000 && most <= 50.0
 }
 
 async fn open(

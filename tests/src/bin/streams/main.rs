@@ -17,6 +17,7 @@ const SERVER: [&str; 4] = ["dev", "--no-auth", "--log-level", "warn"];
 #[tokio::main]
 async fn main() {
     rlimit::increase_nofile_limit(u64::MAX).expect("a limit on open files");
+    let mut within_bounds = true;
     for store in [Store::sqlite, Store::postgres] {
         let store = store();
         let name = if store.url().starts_with("sqlite") { "SQLite" } else { "PostgreSQL" };
@@ -34,8 +35,9 @@ async fn main() {
         drop(server);
         // A fresh process, so that what it grows by is due to the streams.
         let server = Server::start(&store, &SERVER);
-        idle::measure(&server).await;
+        within_bounds &= idle::measure(&server).await;
     }
+    assert!(within_bounds, "a stream takes at most 20 kB, and health answers within 50 ms");
 }
 
 /// Submits tasks and claims them.
