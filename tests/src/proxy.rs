@@ -1,5 +1,6 @@
 //! A TCP proxy that can break.
 
+use socket2::{Domain, Socket, Type};
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -13,6 +14,9 @@ use std::{
 pub struct Proxy {
     address: SocketAddr,
     line: Arc<Line>,
+    /// Bound and never listening, so that the port stays the proxy's own while
+    /// it refuses.
+    _port: Socket,
 }
 
 struct Line {
@@ -35,8 +39,12 @@ const TICK: Duration = Duration::from_millis(20);
 impl Proxy {
     /// A proxy on a free port for the server at `target`.
     pub fn to(target: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let port = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        port.set_reuse_address(true).expect("a socket option");
+        port.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+        let address = port.local_addr().ok().and_then(|address| address.as_socket());
+        let address = address.expect("an address");
+        let listener = TcpListener::bind(address).expect("its own port");
         let line = Arc::new(Line {
             target: Mutex::new(target.to_owned()),
             state: Mutex::new(State::Forwarding),
@@ -44,7 +52,7 @@ impl Proxy {
         });
         let shared = Arc::clone(&line);
         std::thread::spawn(move || shared.listen(listener, address));
-        Self { address, line }
+        Self { address, line, _port: port }
     }
 
     /// Where the proxy listens.
@@ -120,9 +128,8 @@ impl Line {
                     self.wait_while(State::Refusing);
                 }
                 State::Forwarding | State::Frozen => {
-                    let open = listener.get_or_insert_with(|| {
-                        TcpListener::bind(address).expect("the port is still free")
-                    });
+                    let open = listener
+                        .get_or_insert_with(|| TcpListener::bind(address).expect("its own port"));
                     self.accept(open);
                 }
             }

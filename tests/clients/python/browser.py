@@ -45,9 +45,10 @@ class Site(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         line = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        # Printed before it is answered, for with the answer comes the next.
+        print(line)
         self.send_response(204)
         self.end_headers()
-        print(line)
         if line == "closed" or line.startswith("read "):
             ended.set()
 
