@@ -162,15 +162,14 @@ fn look_out<O: Outlook>(shared: &Weak<Shared>, mut outlook: O) {
         outlook.attend(listening);
         let mut answer = Ok(());
         if O::HINTS.is_some() && (listening || !told.is_empty()) {
-            // A hint tells where to look, and is believed no further: whoever
-            // may use the database may send one.
-            answer = outlook.exchange(&told).and_then(|hints| {
-                look(&shared, &mut outlook, |task| hints.iter().any(|(hinted, _)| *hinted == task))
-            });
+            let hints = outlook.exchange(&told);
+            answer =
+                hints.and_then(|hints| look(&shared, &mut outlook, &worth_a_look(&shared, &hints)));
         }
         if answer.is_ok() && listening && looked.elapsed() >= LOOK {
             looked = Instant::now();
-            answer = look(&shared, &mut outlook, |_| true);
+            let listened: Vec<i64> = shared.lock().listened.keys().copied().collect();
+            answer = look(&shared, &mut outlook, &listened);
         }
         match &answer {
             Err(error) if works => {
@@ -204,24 +203,33 @@ fn work(shared: &Shared, pause: Duration) -> (Vec<(i64, Known)>, bool) {
     (state.untold.drain().collect(), !state.listened.is_empty())
 }
 
-fn learn(shared: &Shared, known: &[(i64, Known)]) {
+/// The tasks of hints that promise more of a log than is known. A hint is
+/// believed no further, for whoever may use the database may send one.
+fn worth_a_look(shared: &Shared, hints: &[(i64, Known)]) -> Vec<i64> {
     let state = shared.lock();
-    known.iter().for_each(|(task, known)| state.learn(*task, *known));
+    let promising = |(task, promised): &&(i64, Known)| {
+        state.listened.get(task).is_some_and(|known| *promised > *known.borrow())
+    };
+    hints.iter().filter(promising).map(|(task, _)| *task).collect()
 }
 
-/// Looks how far the logs go that somebody listens to, as far as they are
-/// `wanted`.
-fn look<O: Outlook>(
-    shared: &Shared,
-    outlook: &mut O,
-    wanted: impl Fn(i64) -> bool,
-) -> Result<(), DbError> {
-    let listened: Vec<i64> =
-        shared.lock().listened.keys().copied().filter(|task| wanted(*task)).collect();
-    for tasks in listened.chunks(LOOK_AT) {
-        learn(shared, &outlook.look(tasks)?);
+/// Looks how far the logs of these tasks go.
+fn look<O: Outlook>(shared: &Shared, outlook: &mut O, tasks: &[i64]) -> Result<(), DbError> {
+    for tasks in tasks.chunks(LOOK_AT) {
+        let known = outlook.look(tasks)?;
+        let state = shared.lock();
+        known.into_iter().for_each(|(task, known)| state.learn(task, known));
     }
     Ok(())
+}
+
+/// How far the logs of these tasks go, by those of them that are live.
+pub(crate) fn with_ends(
+    tasks: &[i64],
+    live: impl IntoIterator<Item = (i64, Known)>,
+) -> Vec<(i64, Known)> {
+    let live: HashMap<i64, Known> = live.into_iter().collect();
+    tasks.iter().map(|task| (*task, live.get(task).copied().unwrap_or(ENDED))).collect()
 }
 
 #[cfg(test)]

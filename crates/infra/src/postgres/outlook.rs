@@ -3,7 +3,7 @@
 use super::{connection, row::row};
 use crate::{
     error::DbError,
-    feed::{ENDED, Known, Outlook},
+    feed::{Known, Outlook, with_ends},
     statement::sql,
 };
 use diesel::{
@@ -11,7 +11,7 @@ use diesel::{
     connection::SimpleConnection,
     sql_types::{Array, BigInt, Text},
 };
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 /// How many logs one notification tells of, so that its text stays below the
 /// 8,000 bytes that a notification may have: two numbers of 19 digits each.
@@ -102,9 +102,7 @@ impl Outlook for PostgresOutlook {
                 .bind::<Array<BigInt>, _>(tasks)
                 .load(connection)
         })?;
-        let live: HashMap<i64, Known> =
-            rows.into_iter().map(|row| (row.task, row.last_seq)).collect();
-        Ok(tasks.iter().map(|task| (*task, live.get(task).copied().unwrap_or(ENDED))).collect())
+        Ok(with_ends(tasks, rows.into_iter().map(|row| (row.task, row.last_seq))))
     }
 }
 

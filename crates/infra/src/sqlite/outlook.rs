@@ -3,14 +3,14 @@
 use super::connect_reader;
 use crate::{
     error::{DbError, unreadable},
-    feed::{ENDED, Known, Outlook},
+    feed::{Known, Outlook, with_ends},
     statement::sql,
 };
 use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Text},
 };
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 /// A reader beside those of the pool, which is there while somebody listens.
 pub(super) struct File {
@@ -62,9 +62,7 @@ pub(super) fn look(
          WHERE number IN (SELECT value FROM json_each(?))")
     .bind::<Text, _>(serde_json::to_string(tasks).map_err(unreadable)?)
     .load(connection)?;
-    let live: HashMap<i64, Known> =
-        rows.into_iter().map(|row| (row.number, row.last_seq)).collect();
-    Ok(tasks.iter().map(|task| (*task, live.get(task).copied().unwrap_or(ENDED))).collect())
+    Ok(with_ends(tasks, rows.into_iter().map(|row| (row.number, row.last_seq))))
 }
 
 #[cfg(test)]
