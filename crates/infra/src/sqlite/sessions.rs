@@ -27,9 +27,8 @@ struct NumberRow {
 
 #[derive(QueryableByName)]
 struct TakenRow {
-    #[diesel(sql_type = Binary)]
-    #[expect(dead_code, reason = "that there is one says it")]
-    id: Id,
+    #[diesel(sql_type = Bool)]
+    taken: bool,
 }
 
 /// A user's session by its own id or by the client's name for it.
@@ -102,15 +101,14 @@ pub(super) fn find_or_create(
 
 /// Whether something is counted under this id, or was.
 fn is_taken(connection: &mut SqliteConnection, id: SessionId) -> QueryResult<bool> {
-    let row: Option<TakenRow> = sql("SELECT id FROM sessions WHERE id = ?
-         UNION ALL SELECT id FROM users WHERE id = ?
-         UNION ALL SELECT id FROM tenants WHERE id = ? LIMIT 1")
+    let row: TakenRow = sql("SELECT EXISTS (SELECT 1 FROM sessions WHERE id = ?)
+             OR EXISTS (SELECT 1 FROM users WHERE id = ?)
+             OR EXISTS (SELECT 1 FROM tenants WHERE id = ?) AS taken")
     .bind::<Binary, _>(Id(id.0))
     .bind::<Binary, _>(Id(id.0))
     .bind::<Binary, _>(Id(id.0))
-    .get_result(connection)
-    .optional()?;
-    Ok(row.is_some())
+    .get_result(connection)?;
+    Ok(row.taken)
 }
 
 /// The label, or the one spelling of a UUID, whose letters have no case.
