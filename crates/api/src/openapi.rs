@@ -4,7 +4,9 @@ use crate::{gateway, http::health, research, server::Face, worker};
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        Components, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, Type,
+        Components, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, PathItem, RefOr, Response,
+        Type,
+        path::Operation,
         security::{
             ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
         },
@@ -31,6 +33,7 @@ pub fn openapi(face: Face) -> String {
         .license(Some(LicenseBuilder::new().name("MIT").identifier(Some("MIT")).build()))
         .build();
     Keys.modify(&mut document);
+    RateLimits.modify(&mut document);
     document.to_pretty_json().unwrap_or_default()
 }
 
@@ -64,4 +67,31 @@ impl Modify for Keys {
             SecurityRequirement::new("bearer", none),
         ]);
     }
+}
+
+/// The headers of the rate limit, which are on each answer under it. They are
+/// declared at its refusal alone.
+struct RateLimits;
+
+impl Modify for RateLimits {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for operation in document.paths.paths.values_mut().flat_map(operations) {
+            let responses = &mut operation.responses.responses;
+            let Some(RefOr::T(refusal)) = responses.get("429") else { continue };
+            let mut headers = refusal.headers.clone();
+            headers.retain(|name, _| name.starts_with("X-RateLimit-"));
+            for (status, response) in responses {
+                if let (true, RefOr::T(Response { headers: all, .. })) =
+                    (status.starts_with('2'), response)
+                {
+                    all.extend(headers.clone());
+                }
+            }
+        }
+    }
+}
+
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
 }

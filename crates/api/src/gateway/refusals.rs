@@ -28,16 +28,6 @@ pub(super) enum Refused {
     Busy(ErrorBody<'static>),
 }
 
-/// What the making of a key may be answered besides.
-#[derive(IntoResponses)]
-pub(super) enum KeyInvalid {
-    /// `invalid_request`: the request breaks a rule, which the message names.
-    /// `api_key_required`: the caller shows no key, on a server that asks for
-    /// none.
-    #[response(status = 400)]
-    Invalid(CodedBody<'static>),
-}
-
 /// What the routes that take a body may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum Slow {
