@@ -8,6 +8,7 @@ mod control_state;
 mod event;
 mod limits;
 mod list;
+mod paging;
 mod refusals;
 mod room;
 mod sessions;

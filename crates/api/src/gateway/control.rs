@@ -3,6 +3,7 @@
 use super::{
     limits::{self, Repeat},
     refusals::{Limited, Missing, Refused, Slow, WrongState},
+    spelling,
 };
 use crate::{
     http::{auth::Caller, body, edge::path_parameter, error::ApiError},
@@ -32,9 +33,6 @@ use utoipa::ToSchema;
         (status = 202, description = "Whether this request ended the task.", body = CancelView, headers(
             ("X-Idempotency-Cached" = String, description = "`true` when an earlier request did it."),
             ("X-Idempotency-Key" = String, description = "The key, with the header above."),
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
         )),
         Refused, Slow, Missing, Limited,
     ),
@@ -63,9 +61,6 @@ pub(super) async fn cancel(
         (status = 202, description = "The task is paused.", body = ControlView, headers(
             ("X-Idempotency-Cached" = String, description = "`true` when an earlier request did it."),
             ("X-Idempotency-Key" = String, description = "The key, with the header above."),
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
         )),
         Refused, Slow, Missing, WrongState, Limited,
     ),
@@ -92,9 +87,6 @@ pub(super) async fn pause(
         (status = 202, description = "The task goes on.", body = ControlView, headers(
             ("X-Idempotency-Cached" = String, description = "`true` when an earlier request did it."),
             ("X-Idempotency-Key" = String, description = "The key, with the header above."),
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
         )),
         Refused, Slow, Missing, WrongState, Limited,
     ),
@@ -125,8 +117,7 @@ async fn control(
 ) -> Result<Answer, ApiError> {
     let body = body::read(state, request, payload, body::LIMIT).await?;
     // An id of the wrong form is unknown here (gateway contract, 0.6).
-    let task: TaskId =
-        path_parameter(request, "id").parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+    let task = spelling::task_named(path_parameter(request, "id"))?;
     let repeat = Repeat::of(request, &caller);
     let decode = |bytes: &[u8]| {
         let reason = body::optional_json::<ControlBody>(bytes).reason;

@@ -23,11 +23,7 @@ use utoipa::ToSchema;
     get, path = "/api/v1/tasks/{id}/control-state", tag = "tasks", operation_id = "get_control_state",
     params(("id" = String, Path, pattern = "^[A-Za-z0-9:_\\-.]{1,128}$", description = "The task's id.")),
     responses(
-        (status = 200, description = "What was done with the task.", body = ControlStateView, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 200, description = "What was done with the task.", body = ControlStateView),
         Refused, Missing, Limited,
     ),
 )]

@@ -1,7 +1,7 @@
 //! `GET /api/v1/tasks`
 
 use super::{
-    limits,
+    limits, paging,
     refusals::{Limited, Refused},
     spelling,
 };
@@ -27,11 +27,7 @@ use utoipa::ToSchema;
         ("status" = Option<String>, Query, description = "Only tasks with this status, in any case: QUEUED, RUNNING, PAUSED, COMPLETED, FAILED, CANCELLED (or CANCELED), TIMEOUT."),
     ),
     responses(
-        (status = 200, description = "A page of the list.", body = TaskList, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 200, description = "A page of the list.", body = TaskList),
         Refused, Limited,
     ),
 )]
@@ -61,14 +57,8 @@ struct Filter {
 impl Filter {
     fn read(text: &str) -> Result<Self, ApiError> {
         let query = Query::read(text, &["limit", "offset", "session_id", "status"])?;
-        let no_limit = || ApiError::invalid("Invalid limit parameter");
-        let no_offset = || ApiError::invalid("Invalid offset parameter");
-        let limit = query.integer("limit", no_limit())?.unwrap_or(20);
-        let offset = query.integer("offset", no_offset())?.unwrap_or(0);
-        if !(1..=100).contains(&limit) {
-            return Err(no_limit());
-        }
-        let page = Page::new(limit, offset).map_err(|_| no_offset())?;
+        let (limit, offset) = paging::part(&query, 20, 100)?;
+        let page = Page::new(limit.into(), offset)?;
         let session = match query.get("session_id") {
             Some(id) if spelling::is_id(id) => Some(SessionLabel::new(id)?),
             Some(_) => return Err(ApiError::invalid("Invalid session_id parameter")),

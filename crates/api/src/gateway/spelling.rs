@@ -96,11 +96,24 @@ pub(super) fn is_id(text: &str) -> bool {
 /// [`ApiError::Invalid`] when the name has not the form of an id, and
 /// [`ApiError::NotFound`] when no task is named so.
 pub(super) fn task_of(request: &HttpRequest) -> Result<TaskId, ApiError> {
-    let id = path_parameter(request, "id");
-    if !is_id(id) {
-        return Err(ApiError::invalid("Invalid task ID"));
-    }
-    id.parse().map_err(|_| ApiError::NotFound("Task not found"))
+    task_named(name_of_task(request)?)
+}
+
+/// What a request's path has for a task's id.
+///
+/// # Errors
+/// [`ApiError::Invalid`] when it has not the form of an id.
+pub(super) fn name_of_task(request: &HttpRequest) -> Result<&str, ApiError> {
+    let name = path_parameter(request, "id");
+    if is_id(name) { Ok(name) } else { Err(ApiError::invalid("Invalid task ID")) }
+}
+
+/// The task of this name.
+///
+/// # Errors
+/// [`ApiError::NotFound`] when no task is named so.
+pub(super) fn task_named(name: &str) -> Result<TaskId, ApiError> {
+    name.parse().map_err(|_| ApiError::NotFound("Task not found"))
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     http::{
         auth::Caller,
-        edge::path_parameter,
         error::ApiError,
         query::Query,
         stream::{respond, resume_header},
@@ -28,7 +27,6 @@ use filter::Types;
 use frame::Frames;
 use taskgate_domain::{
     event::Position,
-    id::TaskId,
     query::{Access, TaskKey},
     usecase::events::Follow,
 };
@@ -113,10 +111,7 @@ impl Subscription {
 
     /// The task that the path names.
     fn by_path(request: &HttpRequest) -> Result<Self, ApiError> {
-        let id = path_parameter(request, "id");
-        if !spelling::is_id(id) {
-            return Err(ApiError::invalid("Invalid task ID"));
-        }
+        let id = spelling::name_of_task(request)?;
         let query = Query::read(request.query_string(), &["types", "last_event_id"])?;
         Self::read(request, &query, id.to_owned())
     }
@@ -132,7 +127,7 @@ impl Subscription {
     }
 
     async fn follow(&self, caller: &Caller, state: &State) -> Result<Follow, ApiError> {
-        let id: TaskId = self.workflow.parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+        let id = spelling::task_named(&self.workflow)?;
         state
             .services
             .events

@@ -2,20 +2,17 @@
 
 use super::{
     event::EventView,
-    limits,
+    limits, paging,
     refusals::{Limited, Missing, Refused},
     spelling,
 };
 use crate::{
-    http::{auth::Caller, edge::path_parameter, error::ApiError, query::Query},
+    http::{auth::Caller, error::ApiError, query::Query},
     server::State,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use taskgate_domain::{
-    id::TaskId,
-    query::{Access, TaskKey},
-};
+use taskgate_domain::query::{Access, TaskKey};
 use utoipa::ToSchema;
 
 /// Lists what has happened to one of the caller's tasks, in order.
@@ -30,11 +27,7 @@ use utoipa::ToSchema;
         ("offset" = Option<i64>, Query, minimum = 0, description = "How many events to skip."),
     ),
     responses(
-        (status = 200, description = "The events.", body = EventList, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 200, description = "The events.", body = EventList),
         Refused, Missing, Limited,
     ),
 )]
@@ -43,35 +36,19 @@ pub(super) async fn events(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = path_parameter(&request, "id");
-    if !spelling::is_id(id) {
-        return Err(ApiError::invalid("Invalid task ID"));
-    }
-    let (offset, limit) = page(request.query_string())?;
+    let id = spelling::name_of_task(&request)?;
+    let query = Query::read(request.query_string(), &["limit", "offset"])?;
+    let (limit, offset) = paging::part(&query, 50, 200)?;
     limits::count(&request, &state, &caller)?;
-    let key: TaskId = id.parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+    let key = TaskKey::Id(spelling::task_named(id)?);
     let (_, events) = state
         .services
         .events
-        .history(&Access::User(caller.0.user), TaskKey::Id(key), offset, limit)
+        .history(&Access::User(caller.0.user), key, offset, limit)
         .await
         .map_err(ApiError::task("Failed to list task events"))?;
     let events: Vec<_> = events.iter().map(|event| EventView::of(id, event)).collect();
     Ok(HttpResponse::Ok().json(EventList { count: events.len(), events }))
-}
-
-/// Reads offset and limit.
-fn page(text: &str) -> Result<(i64, u16), ApiError> {
-    let query = Query::read(text, &["limit", "offset"])?;
-    let no_limit = || ApiError::invalid("Invalid limit parameter");
-    let no_offset = || ApiError::invalid("Invalid offset parameter");
-    let limit = query.integer("limit", no_limit())?.unwrap_or(50);
-    let limit = u16::try_from(limit).ok().filter(|limit| (1..=200).contains(limit));
-    let offset = query.integer("offset", no_offset())?.unwrap_or(0);
-    if offset < 0 {
-        return Err(no_offset());
-    }
-    Ok((offset, limit.ok_or_else(no_limit)?))
 }
 
 /// A part of what has happened to a task.

@@ -7,7 +7,7 @@ use super::{
     spelling,
 };
 use crate::{
-    http::{auth::Caller, edge::path_parameter, error::ApiError, query::Query, reply::Timestamp},
+    http::{auth::Caller, error::ApiError, query::Query, reply::Timestamp},
     openapi::one_of,
     server::State,
 };
@@ -15,7 +15,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use taskgate_domain::{
     event::{EventType, TaskEvent},
-    id::TaskId,
     json::JsonObject,
     query::{Access, TaskKey},
 };
@@ -55,12 +54,9 @@ pub(super) async fn timeline(
     caller: Caller,
     state: web::Data<State>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = path_parameter(&request, "id");
-    if !spelling::is_id(id) {
-        return Err(ApiError::invalid("Invalid task ID"));
-    }
+    let id = spelling::name_of_task(&request)?;
     let options = Options::read(request.query_string())?;
-    let key: TaskId = id.parse().map_err(|_| ApiError::NotFound("Task not found"))?;
+    let key = TaskKey::Id(spelling::task_named(id)?);
     let access = Access::User(caller.0.user);
     let (mut events, mut offset, mut room) = (Vec::new(), 0, Room::default());
     while offset < MAX {
@@ -68,7 +64,7 @@ pub(super) async fn timeline(
         let (_, page) = state
             .services
             .events
-            .history(&access, TaskKey::Id(key), offset, limit)
+            .history(&access, key, offset, limit)
             .await
             .map_err(ApiError::task("Failed to read timeline"))?;
         let Ok(count @ 1..) = i64::try_from(page.len()) else { break };

@@ -34,11 +34,7 @@ const OPERATION: &str = "Failed to create API key";
     post, path = "/api/v1/auth/api-keys", tag = "account", operation_id = "create_api_key",
     request_body = KeyBody,
     responses(
-        (status = 201, description = "The key; its secret is shown this once.", body = CreatedView, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 201, description = "The key; its secret is shown this once.", body = CreatedView),
         AccountRefused, NewKeyInvalid, AccountSlow, Limited,
     ),
 )]

@@ -17,11 +17,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
     delete, path = "/api/v1/sessions/{id}", tag = "sessions", operation_id = "delete_session",
     params(("id" = String, Path, description = "The session's UUID, or the client's own name for it.")),
     responses(
-        (status = 204, description = "The session is hidden.", headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 204, description = "The session is hidden."),
         Refused, NoSession, Limited,
     ),
 )]

@@ -23,11 +23,7 @@ use utoipa::ToSchema;
         ("offset" = Option<i64>, Query, description = "How many sessions to skip; 0 if absent, negative or no integer."),
     ),
     responses(
-        (status = 200, description = "A page of the list.", body = SessionList, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 200, description = "A page of the list.", body = SessionList),
         Refused, Limited,
     ),
 )]

@@ -20,11 +20,7 @@ use utoipa::ToSchema;
     params(("id" = String, Path, description = "The session's UUID, or the client's own name for it.")),
     request_body = TitleBody,
     responses(
-        (status = 200, description = "The session has the title.", body = TitleView, headers(
-            ("X-RateLimit-Limit-Minute" = i64, description = "Requests that a minute takes."),
-            ("X-RateLimit-Remaining-Minute" = i64, description = "How many of them are left."),
-            ("X-RateLimit-Reset" = i64, description = "When more are left, in seconds since 1970."),
-        )),
+        (status = 200, description = "The session has the title.", body = TitleView),
         Refused, Slow, NoSession, Limited,
     ),
 )]

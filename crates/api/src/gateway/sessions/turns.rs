@@ -4,6 +4,7 @@ use super::{answer, duration, label, not_found};
 use crate::{
     gateway::{
         event::stream_id,
+        paging,
         refusals::{NoSession, Refused, TooMuch},
         room::Room,
     },
@@ -79,20 +80,13 @@ struct Wanted {
 impl Wanted {
     fn read(text: &str) -> Result<Self, ApiError> {
         let query = Query::read(text, &["limit", "offset", "include_payload"])?;
-        let no_limit = || ApiError::invalid("Invalid limit parameter");
-        let no_offset = || ApiError::invalid("Invalid offset parameter");
-        let limit = query.integer("limit", no_limit())?.unwrap_or(10);
-        let offset = query.integer("offset", no_offset())?.unwrap_or(0);
-        let limit = u16::try_from(limit).ok().filter(|limit| (1..=100).contains(limit));
+        let (limit, offset) = paging::part(&query, 10, 100)?;
         let payloads = match query.get("include_payload") {
             None | Some("false") => false,
             Some("true") => true,
             Some(_) => return Err(ApiError::invalid("Invalid include_payload parameter")),
         };
-        if offset < 0 {
-            return Err(no_offset());
-        }
-        Ok(Self { limit: limit.ok_or_else(no_limit)?, offset, payloads })
+        Ok(Self { limit, offset, payloads })
     }
 }
 
