@@ -7,6 +7,7 @@ mod config;
 mod expiry;
 mod faces;
 mod failure;
+mod huge_pages;
 mod log;
 mod maintenance;
 mod open_files;

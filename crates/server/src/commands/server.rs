@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Settings, make_default_directory},
     faces::Sockets,
     failure::{Failure, chain},
-    log, maintenance, open_files,
+    huge_pages, log, maintenance, open_files,
     shutdown::{self, Signals, StoppableQueue},
     terminal,
 };
@@ -54,6 +54,7 @@ impl Mode {
 pub(crate) fn run(mode: Mode, flags: &ServerFlags) -> Result<ExitCode, Failure> {
     let settings = Config::load(flags)?.settings;
     log::start(settings.log_format, &settings.log_level)?;
+    huge_pages::refuse();
     // The faces have threads of their own; here it is signals and maintenance.
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
