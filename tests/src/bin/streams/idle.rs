@@ -21,6 +21,7 @@ pub(crate) async fn measure(server: &Server) -> bool {
     let each = (resident(server.id()).saturating_sub(before)) / STREAMS;
     let mut times = Vec::with_capacity(PROBES);
     for _ in 0..PROBES {
+        // Over a connection of its own, as most probes come.
         let begun = Instant::now();
         server.gateway().get("/health").await.expect(200);
         times.push(begun.elapsed());
