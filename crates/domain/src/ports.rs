@@ -35,8 +35,9 @@ pub trait TaskRepository: Send + Sync {
     /// [`find_session`](SessionRepository::find_session) finds for the user,
     /// and is made in the same transaction when there is none. A label that
     /// is a UUID of version 4 or 7 becomes the new session's id, unless a
-    /// session, user or tenant has it. A deleted session is not found: its label makes a
-    /// new session. A new session is titled and marked by its first task.
+    /// session, user or tenant has it. A deleted session is not found: its
+    /// label makes a new session. A new session is titled and marked by its
+    /// first task.
     ///
     /// When `idempotency` was seen within 24 hours, or a live task of the
     /// same project carries the same unique key, nothing is stored and the

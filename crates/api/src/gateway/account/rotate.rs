@@ -13,7 +13,8 @@ use utoipa::ToSchema;
 const NOT_STORED: ApiError = ApiError::ApiKeyNeeded("Only a key from the store can be replaced");
 
 /// Puts a new API key in the place of the one that the request shows, with the
-/// same rights, the same expiry and the same rate limit. The old one stops working at the same time.
+/// same rights, the same expiry and the same rate limit. The old one stops
+/// working at the same time.
 #[utoipa::path(
     post, path = "/api/v1/auth/refresh-key", tag = "account", operation_id = "rotate_api_key",
     responses(
