@@ -10,6 +10,7 @@ mod limits;
 mod list;
 mod paging;
 mod refusals;
+mod review;
 mod room;
 mod sessions;
 mod spelling;
@@ -64,6 +65,12 @@ fn controls(config: &mut web::ServiceConfig) {
             web::resource("/tasks/{id}/control-state")
                 .get(control_state::control_state)
                 .default_service(edge::only("GET")),
+        )
+        .service(
+            web::resource("/tasks/{id}/review")
+                .get(review::read)
+                .post(review::respond)
+                .default_service(edge::only("GET, POST")),
         );
 }
 
@@ -119,6 +126,8 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         control::pause,
         control::resume,
         control_state::control_state,
+        review::read,
+        review::respond,
         sessions::list::list,
         sessions::detail::detail,
         sessions::history::history,

@@ -19,7 +19,10 @@ use actix_web::{
 use std::{any::Any, io, net::TcpListener, sync::Arc, time::Duration};
 use taskgate_domain::{
     ports::Maintenance,
-    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
+    usecase::{
+        events::Events, keys::Keys, reviews::Reviews, sessions::Sessions, tasks::Tasks,
+        workers::Workers,
+    },
 };
 use tokio::sync::{Semaphore, watch};
 
@@ -55,6 +58,8 @@ pub struct Services {
     pub tasks: Arc<Tasks>,
     /// Following what happens to tasks.
     pub events: Arc<Events>,
+    /// The reviews of tasks' plans.
+    pub reviews: Arc<Reviews>,
     /// The conversations that agent tasks belong to.
     pub sessions: Arc<Sessions>,
     /// Running tasks.

@@ -19,10 +19,14 @@ use taskgate_domain::{
     id::{KeyId, TenantId, UserId},
     key::{ApiKey, KeySecret, Principal, Scope},
     ports::{
-        MockApiKeyRepository, MockEventFeed, MockEventLog, MockMaintenance, MockSessionRepository,
-        MockTaskQueue, MockTaskRepository, SessionRepository, SystemClock, TaskRepository,
+        MockApiKeyRepository, MockEventFeed, MockEventLog, MockMaintenance, MockReviewRepository,
+        MockSessionRepository, MockTaskQueue, MockTaskRepository, SessionRepository, SystemClock,
+        TaskRepository,
     },
-    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
+    usecase::{
+        events::Events, keys::Keys, reviews::Reviews, sessions::Sessions, tasks::Tasks,
+        workers::Workers,
+    },
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -35,6 +39,7 @@ pub(crate) struct Mocks {
     pub(crate) events: MockEventLog,
     pub(crate) feed: MockEventFeed,
     pub(crate) queue: MockTaskQueue,
+    pub(crate) reviews: MockReviewRepository,
     pub(crate) keys: MockApiKeyRepository,
     pub(crate) maintenance: MockMaintenance,
     /// Who may call the research face: whoever is on this machine, unless a
@@ -60,9 +65,11 @@ impl Mocks {
         let tasks: Arc<dyn TaskRepository> = Arc::new(self.tasks);
         let sessions: Arc<dyn SessionRepository> = Arc::new(self.sessions);
         let (log, feed) = (Arc::new(self.events), Arc::new(self.feed));
+        let events = Arc::new(Events::new(tasks.clone(), log, feed));
         Services {
             tasks: Arc::new(Tasks::new(tasks.clone(), sessions.clone())),
-            events: Arc::new(Events::new(tasks.clone(), log, feed)),
+            events: events.clone(),
+            reviews: Arc::new(Reviews::new(tasks.clone(), Arc::new(self.reviews), events)),
             sessions: Arc::new(Sessions::new(sessions, tasks)),
             workers: Arc::new(Workers::new(Arc::new(self.queue))),
             keys: Arc::new(keys),

@@ -4,13 +4,16 @@
 //! calls beyond the key's scope.
 
 mod claim;
+mod conversation;
 mod field;
 mod finish;
 mod lease;
 mod outcome;
 mod refusals;
+mod review;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use crate::http::{
     body, edge,
@@ -31,13 +34,20 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let post = |path: &str, route: actix_web::Route| {
         web::resource(path.to_owned()).route(route).default_service(edge::only("POST"))
     };
+    let get = |path: &str, route: actix_web::Route| {
+        web::resource(path.to_owned()).route(route).default_service(edge::only("GET"))
+    };
     config
         .service(post("/worker/claim", web::post().to(claim::claim)))
         .service(post("/worker/finish", web::post().to(finish::finish)))
         .service(post("/worker/tasks/{id}/heartbeat", web::post().to(lease::heartbeat)))
         .service(post("/worker/tasks/{id}/events", web::post().to(lease::events)))
+        .service(get("/worker/tasks/{id}/conversation", web::get().to(conversation::conversation)))
+        .service(get("/worker/tasks/{id}/review", web::get().to(review::read)))
+        .service(post("/worker/tasks/{id}/plan", web::post().to(review::propose)))
         .service(post("/worker/tasks/{id}/complete", web::post().to(finish::complete)))
-        .service(post("/worker/tasks/{id}/fail", web::post().to(finish::fail)));
+        .service(post("/worker/tasks/{id}/fail", web::post().to(finish::fail)))
+        .service(post("/worker/tasks/{id}/release", web::post().to(finish::release)));
 }
 
 /// The face's own part of its OpenAPI document.
@@ -51,8 +61,12 @@ pub(crate) fn openapi() -> utoipa::openapi::OpenApi {
         claim::claim,
         lease::heartbeat,
         lease::events,
+        conversation::conversation,
+        review::read,
+        review::propose,
         finish::complete,
         finish::fail,
+        finish::release,
         finish::finish
     ),
     components(schemas(ErrorBody<'static>))

@@ -1,5 +1,6 @@
 //! What happened to a task, in order.
 
+mod review;
 mod story;
 
 use crate::{error::InvalidValue, json::JsonObject, text};
@@ -24,6 +25,20 @@ impl EventType {
     pub const LLM_PARTIAL: Self = Self::known("LLM_PARTIAL");
     /// A model's whole output.
     pub const LLM_OUTPUT: Self = Self::known("LLM_OUTPUT");
+    /// An agent begins with a question.
+    pub const AGENT_STARTED: Self = Self::known("AGENT_STARTED");
+    /// An agent thinks about what to do next.
+    pub const AGENT_THINKING: Self = Self::known("AGENT_THINKING");
+    /// An agent is done with its question.
+    pub const AGENT_COMPLETED: Self = Self::known("AGENT_COMPLETED");
+    /// An agent gives a question to another.
+    pub const DELEGATION: Self = Self::known("DELEGATION");
+    /// An agent uses a tool.
+    pub const TOOL_INVOKED: Self = Self::known("TOOL_INVOKED");
+    /// A tool has said something.
+    pub const TOOL_OBSERVATION: Self = Self::known("TOOL_OBSERVATION");
+    /// Much of a budget is used.
+    pub const BUDGET_THRESHOLD: Self = Self::known("BUDGET_THRESHOLD");
     /// Something went wrong for good.
     pub const ERROR_OCCURRED: Self = Self::known("ERROR_OCCURRED");
     /// A worker let go of the task, or lost it, and it is to be tried again.
@@ -42,11 +57,19 @@ impl EventType {
     pub const WORKFLOW_COMPLETED: Self = Self::known("WORKFLOW_COMPLETED");
     /// The task ended with an error or at its deadline.
     pub const WORKFLOW_FAILED: Self = Self::known("WORKFLOW_FAILED");
+    /// A worker proposed a plan, and its owner is to review it.
+    pub const RESEARCH_PLAN_READY: Self = Self::known("RESEARCH_PLAN_READY");
+    /// A worker proposed another plan after a remark.
+    pub const RESEARCH_PLAN_UPDATED: Self = Self::known("RESEARCH_PLAN_UPDATED");
+    /// The plan was approved.
+    pub const RESEARCH_PLAN_APPROVED: Self = Self::known("RESEARCH_PLAN_APPROVED");
+    /// Somebody remarked on the plan.
+    pub const REVIEW_USER_FEEDBACK: Self = Self::known("REVIEW_USER_FEEDBACK");
     /// Nothing follows.
     pub const STREAM_END: Self = Self::known("STREAM_END");
 
     /// The types that only a move of the task itself writes.
-    const MOVES: [Self; 9] = [
+    const MOVES: [Self; 13] = [
         Self::WORKFLOW_STARTED,
         Self::WORKFLOW_PAUSING,
         Self::WORKFLOW_PAUSED,
@@ -55,6 +78,10 @@ impl EventType {
         Self::WORKFLOW_CANCELLED,
         Self::WORKFLOW_COMPLETED,
         Self::WORKFLOW_FAILED,
+        Self::RESEARCH_PLAN_READY,
+        Self::RESEARCH_PLAN_UPDATED,
+        Self::RESEARCH_PLAN_APPROVED,
+        Self::REVIEW_USER_FEEDBACK,
         Self::STREAM_END,
     ];
 

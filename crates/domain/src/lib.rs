@@ -4,7 +4,8 @@
 //!
 //! - [`task`] is the aggregate and its lifecycle, [`queue`] what workers do
 //!   with it, [`control`] what its owner does, [`query`] how it is found,
-//!   [`event`] what is told of it, [`session`] the conversation it is part of.
+//!   [`event`] what is told of it, [`review`] what is said of its plan, [`session`]
+//!   the conversation it is part of.
 //! - [`ports`] are the traits that a store implements.
 //! - [`usecase`] is what callers do; it needs nothing but ports.
 //!
@@ -73,6 +74,7 @@ pub mod key;
 pub mod ports;
 pub mod query;
 pub mod queue;
+pub mod review;
 pub mod session;
 pub mod task;
 #[cfg(feature = "testkit")]

@@ -11,13 +11,15 @@ use crate::{
     key::{ApiKey, KeyHash, NewApiKey},
     query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Conversation, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
+        Reported,
     },
+    review::{Proposal, Review, ReviewError, ReviewRequest},
     session::{Session, SessionPage, SessionTitle},
     task::{
         Task, Turn,
         submit::{NewTask, Submission},
-        work::SessionLabel,
+        work::{Kind, SessionLabel},
     },
 };
 use async_trait::async_trait;
@@ -102,6 +104,18 @@ pub trait TaskQueue: Send + Sync {
     /// As [`heartbeat`](Self::heartbeat).
     async fn record(&self, lease: Lease, events: Vec<NewEvent>) -> Result<i64, ReportError>;
 
+    /// Reads what a running task follows on: of the tasks of its session that
+    /// were submitted before it and have completed with an answer, the latest
+    /// `turns`, and what all tasks of the session that have ended consumed. A
+    /// research task follows on nothing.
+    ///
+    /// There are fewer turns when they would be longer than
+    /// [`READ_BYTES`](crate::event::READ_BYTES) all together; the latest stay.
+    ///
+    /// # Errors
+    /// As [`heartbeat`](Self::heartbeat).
+    async fn conversation(&self, lease: Lease, turns: u16) -> Result<Conversation, ReportError>;
+
     /// Takes the ends of several tasks, at most 500, each for itself: one
     /// refused report leaves the others valid. The answers stand in the order
     /// of the reports.
@@ -110,13 +124,54 @@ pub trait TaskQueue: Send + Sync {
     /// nothing, though its delay may differ. A store may forget it, and refuse
     /// the repetition, once the task has moved on from where it was put.
     ///
-    /// A completed task's progress is set to its total, if that is known.
+    /// A completed task's progress is set to its total, if that is known. What
+    /// each report says to have consumed is kept, and whatever ends the task adds
+    /// it all up.
     ///
     /// # Errors
     /// In the answers [`ReportError::NotFound`] and
     /// [`ReportError::LeaseLost`] as for [`heartbeat`](Self::heartbeat), and
     /// [`ReportError::Invalid`] when a result does not fit its task's kind.
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError>;
+
+    /// Reads the review of a held task's plan; `None` when none was proposed yet.
+    ///
+    /// # Errors
+    /// As [`heartbeat`](Self::heartbeat).
+    async fn review(&self, lease: Lease) -> Result<Option<Review>, ReportError>;
+
+    /// Proposes a plan of a held agent task for review. The worker holds the task
+    /// no more, which is paused, in its owner's name; the attempt does not count
+    /// among those that the task may take.
+    ///
+    /// A plan that no remark has asked for leaves the one under review as it is.
+    /// A proposal that was taken before is taken again and changes nothing.
+    ///
+    /// # Errors
+    /// As [`heartbeat`](Self::heartbeat), and [`ReportError::Invalid`] when the
+    /// task is not an agent task or a plan is approved already.
+    async fn propose(&self, lease: Lease, proposal: Proposal) -> Result<(), ReportError>;
+}
+
+/// The reviews of plans, as those who own the tasks see them.
+#[cfg_attr(feature = "mocks", mockall::automock)]
+#[async_trait]
+pub trait ReviewRepository: Send + Sync {
+    /// Reads the review of a task's plan; `None` when no plan was proposed.
+    async fn find_review(&self, task: TaskNumber) -> Result<Option<Review>, StoreError>;
+
+    /// Takes an owner's word on a plan, where
+    /// [`Standing::judge`](crate::review::Standing::judge) has nothing against
+    /// it: of concurrent ones about the same plan, one. A paused task returns to
+    /// its place in the queue.
+    ///
+    /// Returns the number of the last event that this has recorded; `None` when
+    /// the same was said before and nothing changes.
+    ///
+    /// # Errors
+    /// [`ReviewError::NotFound`] when no plan was proposed, or there is no such
+    /// task, and [`ReviewError::Refused`].
+    async fn respond(&self, request: ReviewRequest) -> Result<Option<i64>, ReviewError>;
 }
 
 /// What has to be done from time to time, by any one process.
@@ -132,6 +187,11 @@ pub trait Maintenance: Send + Sync {
     /// of tasks that ended over a minute ago, when those who watched have read
     /// them.
     async fn tidy(&self) -> Result<(), StoreError>;
+
+    /// Tells of which kinds a task is due while no worker has any task of that
+    /// kind. It reads no more than the tasks in flight, and is asked every half
+    /// a minute.
+    async fn unserved(&self) -> Result<Vec<Kind>, StoreError>;
 
     /// Whether the store answers; used by readiness probes, so it has its own
     /// connection and a deadline of about two seconds.
@@ -186,11 +246,13 @@ pub trait EventFeed: Send + Sync {
 pub trait LogNews: Send {
     /// Returns when the log is known to have an event with a number above
     /// `seq`, or the task to have ended; at once when that is known already.
+    /// The answer is how far the log is known to go, `i64::MAX` when the task
+    /// has ended.
     ///
     /// Events that this process writes while somebody listens are known when
     /// their call returns, those of other processes in about a second at the
     /// latest. To stop waiting loses nothing.
-    async fn past(&mut self, seq: i64);
+    async fn past(&mut self, seq: i64) -> i64;
 }
 
 /// The conversations that agent tasks belong to.

@@ -10,6 +10,7 @@ use crate::{
         work::{Kind, Work},
     },
     text,
+    usage::{Usage, Usd},
 };
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -72,6 +73,9 @@ pub struct ClaimedTask {
     pub lease_expires_at: DateTime<Utc>,
     /// When the task times out.
     pub deadline: Option<DateTime<Utc>>,
+    /// What earlier attempts have reported to have consumed. It is counted
+    /// already: reports tell what their own attempt consumed.
+    pub consumed: Usage,
 }
 
 /// The right to report on a task: which one, and under which claim.
@@ -121,18 +125,28 @@ pub struct Report {
     pub conclusion: Conclusion,
 }
 
-/// How a worker's work on a task ended.
+/// How a worker's work on a task ended, and what this attempt consumed. The
+/// store adds that up: a task's usage at its end is the sum of what all its
+/// attempts have reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
     /// With a result.
     Complete(Outcome),
     /// With an error.
     Fail {
-        /// Why.
-        error: String,
+        /// Why, and what it took to get there. An attempt that is not the last
+        /// leaves nothing of this but its usage, and its reason in an event.
+        outcome: Outcome,
         /// Run the task again so much later, if it has attempts left; a paused
         /// task stays paused until then and longer. `None` fails it for good.
         retry: Option<Duration>,
+    },
+    /// Not at all: the worker gives the task back, which is due again at once,
+    /// or stays paused. The attempt does not count among those that the task may
+    /// take.
+    Release {
+        /// What it took so far.
+        usage: Usage,
     },
 }
 
@@ -144,6 +158,26 @@ pub struct Reaped {
     pub expired: usize,
     /// Tasks whose deadline had passed.
     pub timed_out: usize,
+}
+
+/// What an agent task follows on: its session, as far as it went before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conversation {
+    /// The latest turns that have an answer, the oldest first.
+    pub turns: Vec<PastTurn>,
+    /// Tokens that the session's finished tasks consumed, all together.
+    pub tokens: i64,
+    /// Money that they cost, all together.
+    pub cost: Usd,
+}
+
+/// A question that was asked before, and its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastTurn {
+    /// The question.
+    pub query: String,
+    /// The answer.
+    pub answer: String,
 }
 
 /// The status that an accepted report has led to: final, queued again, or

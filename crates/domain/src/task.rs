@@ -132,6 +132,15 @@ impl TaskState {
         }
     }
 
+    /// How many times the task has been claimed so far.
+    pub fn attempts(&self) -> i32 {
+        let latest = match self {
+            Self::Live(live) => live.attempt,
+            Self::Finished(finished) => finished.attempt,
+        };
+        latest.map_or(0, Attempt::get)
+    }
+
     /// What came of the task, once it has ended.
     pub const fn finished(&self) -> Option<&Finished> {
         match self {
@@ -160,6 +169,11 @@ impl Task {
     /// See [`TaskState::updated_at`].
     pub const fn updated_at(&self) -> DateTime<Utc> {
         self.state.updated_at()
+    }
+
+    /// See [`TaskState::attempts`].
+    pub fn attempts(&self) -> i32 {
+        self.state.attempts()
     }
 
     /// See [`TaskState::finished`].

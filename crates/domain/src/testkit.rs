@@ -38,8 +38,8 @@ pub mod model;
 mod steps;
 
 use crate::ports::{
-    ApiKeyRepository, EventFeed, EventLog, Maintenance, SessionRepository, TaskQueue,
-    TaskRepository,
+    ApiKeyRepository, EventFeed, EventLog, Maintenance, ReviewRepository, SessionRepository,
+    TaskQueue, TaskRepository,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub struct Ports {
     pub tasks: Arc<dyn TaskRepository>,
     /// Running.
     pub queue: Arc<dyn TaskQueue>,
+    /// Reviewing plans.
+    pub reviews: Arc<dyn ReviewRepository>,
     /// What happened.
     pub events: Arc<dyn EventLog>,
     /// News of it.

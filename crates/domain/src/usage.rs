@@ -1,6 +1,7 @@
 //! Tokens and money.
 
-use crate::error::InvalidValue;
+use crate::{error::InvalidValue, text};
+use std::collections::HashMap;
 
 /// An amount of US dollars, exact to a billionth of a dollar.
 ///
@@ -14,8 +15,9 @@ impl Usd {
     /// No money.
     pub const ZERO: Self = Self(0);
     const NANOS: f64 = 1e9;
-    /// Above this a 64-bit float no longer tells neighbouring nano-dollars apart.
-    const MAX_FLOAT: f64 = 9_000_000.0;
+    /// Above so many dollars a 64-bit float no longer tells neighbouring
+    /// nano-dollars apart.
+    pub const MAX_FLOAT: f64 = 9_000_000.0;
 
     /// An amount of nano-dollars.
     ///
@@ -66,9 +68,14 @@ impl Usd {
     pub fn checked_add(self, other: Self) -> Option<Self> {
         self.0.checked_add(other.0).map(Self)
     }
+
+    /// The sum, or the largest amount when that is less.
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
 }
 
-/// What one finished task consumed.
+/// What a task consumed, all of its attempts together, or one of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
     tokens: Tokens,
@@ -87,7 +94,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    const MAX: i64 = 1_000_000_000_000;
+    /// The largest count.
+    pub const MAX: i64 = 1_000_000_000_000;
 
     /// Token counts; without `total` it is the sum of the others.
     ///
@@ -119,6 +127,22 @@ impl Tokens {
     pub const fn total(self) -> i64 {
         self.total
     }
+
+    /// The sums, or `None` past the largest counts.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        let total = self.total.checked_add(other.total)?;
+        Self::new(self.prompt + other.prompt, self.completion + other.completion, Some(total)).ok()
+    }
+
+    /// The sums, none of them past the largest count.
+    pub fn saturating_add(self, other: Self) -> Self {
+        let sum = |one: i64, two: i64| (one + two).min(Self::MAX);
+        Self {
+            prompt: sum(self.prompt, other.prompt),
+            completion: sum(self.completion, other.completion),
+            total: sum(self.total, other.total),
+        }
+    }
 }
 
 /// The share of one model in a task's usage.
@@ -137,9 +161,19 @@ pub struct ModelUsage {
 }
 
 impl Usage {
-    /// A task's usage: totals, and optionally the share of each model.
-    pub const fn new(tokens: Tokens, cost: Usd, models: Vec<ModelUsage>) -> Self {
-        Self { tokens, cost, models }
+    /// Totals, and optionally the share of each model. Several shares of one
+    /// model are added together. Names have no NUL, which no store takes.
+    pub fn new(tokens: Tokens, cost: Usd, models: Vec<ModelUsage>) -> Self {
+        Self { tokens, cost, models: merged(models) }
+    }
+
+    /// The sum of both. No amount in it goes past the largest there is.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let mut models = self.models;
+        models.extend(other.models);
+        let cost = self.cost.saturating_add(other.cost);
+        Self::new(self.tokens.saturating_add(other.tokens), cost, models)
     }
 
     /// Tokens of all calls.
@@ -163,9 +197,31 @@ impl Usage {
     }
 }
 
+/// One share for each model, in the order in which they come first.
+fn merged(shares: Vec<ModelUsage>) -> Vec<ModelUsage> {
+    let mut merged: Vec<ModelUsage> = Vec::with_capacity(shares.len());
+    let mut places = HashMap::with_capacity(shares.len());
+    for share in shares {
+        let (model, provider) = (text::replace_nul(share.model), text::replace_nul(share.provider));
+        let share = ModelUsage { model, provider, ..share };
+        let place = places.entry((share.model.clone(), share.provider.clone()));
+        match place.or_insert(merged.len()) {
+            place if *place == merged.len() => merged.push(share),
+            place => {
+                if let Some(sum) = merged.get_mut(*place) {
+                    sum.executions = sum.executions.saturating_add(share.executions);
+                    sum.tokens = sum.tokens.saturating_add(share.tokens);
+                    sum.cost = sum.cost.saturating_add(share.cost);
+                }
+            }
+        }
+    }
+    merged
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Tokens, Usd};
+    use super::{ModelUsage, Tokens, Usage, Usd};
 
     #[test]
     fn dollars_survive_the_way_through_nanos() {
@@ -190,5 +246,53 @@ mod tests {
         assert_eq!(Tokens::new(45, 105, Some(300)).unwrap().total(), 300);
         assert!(Tokens::new(i64::MAX, 1, None).is_err());
         assert!(Tokens::new(-1, 1, None).is_err());
+    }
+
+    #[test]
+    fn tokens_add_up_to_the_largest_counts() {
+        let tokens = Tokens::new(1, 2, Some(5)).unwrap();
+        assert_eq!(tokens.checked_add(tokens), Tokens::new(2, 4, Some(10)).ok());
+        let most = Tokens::new(0, 0, Some(Tokens::MAX)).unwrap();
+        assert_eq!(most.checked_add(tokens), None);
+    }
+
+    #[test]
+    fn names_of_models_are_free_of_nul() {
+        let share = ModelUsage {
+            model: "a\0".to_owned(),
+            provider: "\0b".to_owned(),
+            executions: 1,
+            tokens: Tokens::default(),
+            cost: Usd::default(),
+        };
+        let usage = Usage::new(Tokens::default(), Usd::default(), vec![share]);
+        let [share] = usage.models() else { panic!("{usage:?}") };
+        assert_eq!((share.model.as_str(), share.provider.as_str()), ("a\u{fffd}", "\u{fffd}b"));
+    }
+
+    #[test]
+    fn what_two_attempts_consumed_adds_up_for_each_model() {
+        let share = |model: &str, calls, nanos| ModelUsage {
+            model: model.to_owned(),
+            provider: "p".to_owned(),
+            executions: calls,
+            tokens: Tokens::new(1, 2, Some(4)).unwrap(),
+            cost: Usd::from_nanos(nanos).unwrap(),
+        };
+        let usage = |total, nanos, models| {
+            let tokens = Tokens::new(1, 2, Some(total)).unwrap();
+            Usage::new(tokens, Usd::from_nanos(nanos).unwrap(), models)
+        };
+        let first = usage(8, 3, vec![share("m", 1, 1), share("n", 1, 2)]);
+        let second = usage(8, 12, vec![share("n", 2, 4), share("o", 1, 8)]);
+        let sum = first.plus(second);
+        assert_eq!((sum.tokens().prompt(), sum.tokens().total(), sum.cost().nanos()), (2, 16, 15));
+        let models = sum.models().iter().map(|it| (&*it.model, it.executions, it.cost.nanos()));
+        assert_eq!(models.collect::<Vec<_>>(), [("m", 1, 1), ("n", 3, 6), ("o", 1, 8)]);
+
+        let most = usage(Tokens::MAX, i64::MAX, vec![share("m", u32::MAX, i64::MAX)]);
+        let sum = most.clone().plus(usage(5, 1, vec![share("m", 1, 1)]));
+        assert_eq!((sum.tokens().total(), sum.cost()), (Tokens::MAX, most.cost()));
+        assert_eq!((sum.models()[0].executions, sum.models()[0].cost), (u32::MAX, most.cost()));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod keys;
+pub mod reviews;
 pub mod sessions;
 pub mod tasks;
 pub mod workers;

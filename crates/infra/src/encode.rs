@@ -5,6 +5,7 @@
 //! values.
 
 mod codes;
+mod review;
 mod session;
 mod usage;
 
@@ -12,7 +13,8 @@ pub(crate) use codes::{
     SESSIONS, final_status, kind, kind_code, live_status, scope_bits, scopes, status, status_code,
     status_list,
 };
-pub(crate) use session::{SessionFacts, SumColumns, TurnColumns};
+pub(crate) use review::{PlanColumns, RoundColumns, place, review, standing};
+pub(crate) use session::{SessionFacts, SumColumns, TurnColumns, consumed};
 pub(crate) use usage::{UsageColumns, models_column};
 
 use crate::error::unreadable;
@@ -31,9 +33,7 @@ use taskgate_domain::{
         outcome::Outcome,
         work::{AgentWork, Kind, ResearchWork, SessionLabel, Work},
     },
-    usage::Usage,
 };
-use usage::model_usages;
 use uuid::Uuid;
 
 /// A task's id as a UUID column holds it; its bytes sort by creation.
@@ -231,11 +231,7 @@ pub(crate) struct FinishedColumns {
 impl FinishedColumns {
     /// The state.
     pub(crate) fn state(self) -> QueryResult<TaskState> {
-        let usage = Usage::new(
-            self.usage.tokens()?,
-            self.usage.cost()?,
-            self.models.map_or(Ok(Vec::new()), |text| model_usages(&text))?,
-        );
+        let usage = self.usage.usage(self.models.as_deref())?;
         Ok(TaskState::Finished(Finished {
             status: final_status(self.status)?,
             progress: progress(self.progress, self.total)?,
@@ -302,6 +298,9 @@ impl SummaryColumns {
 /// What is told of a task that is queued again since its worker vanished.
 pub(crate) const WORKER_SILENT: &str = "The worker stopped responding.";
 
+/// What is told of a task that its worker gives back.
+pub(crate) const GIVEN_BACK: &str = "The worker gave the task back.";
+
 /// What is told of a task whose worker vanished once too often.
 pub(crate) fn worker_lost(attempts: i32) -> Outcome {
     Outcome::error(format!("The worker stopped responding in each of {attempts} attempts."))
@@ -319,10 +318,12 @@ pub(crate) fn number(column: i64) -> QueryResult<TaskNumber> {
 
 /// The latest claim, `None` before the first.
 pub(crate) fn attempt(column: i32) -> QueryResult<Option<Attempt>> {
-    if column == 0 {
-        return Ok(None);
-    }
-    Attempt::new(column.into()).map(Some).map_err(unreadable)
+    if column == 0 { Ok(None) } else { claimed(column).map(Some) }
+}
+
+/// The latest claim of a task that has been claimed.
+pub(crate) fn claimed(column: i32) -> QueryResult<Attempt> {
+    Attempt::new(column.into()).map_err(unreadable)
 }
 
 /// A JSON object that was stored as text.

@@ -133,11 +133,11 @@ struct Listener {
 
 #[async_trait]
 impl LogNews for Listener {
-    async fn past(&mut self, seq: i64) {
-        if let Some(known) = &mut self.known {
-            // The sender stays as long as there is a listener.
-            drop(known.wait_for(|known| *known > seq || *known == ENDED).await);
-        }
+    async fn past(&mut self, seq: i64) -> Known {
+        let Some(known) = &mut self.known else { return ENDED };
+        let news = known.wait_for(|known| *known > seq || *known == ENDED).await;
+        // The sender stays as long as there is a listener.
+        news.map_or(ENDED, |known| *known)
     }
 }
 

@@ -28,8 +28,8 @@ pub use url::{DatabaseUrl, InvalidDatabaseUrl};
 use cache::{CachedEvents, CachedKeys, CachedTasks};
 use std::sync::Arc;
 use taskgate_domain::ports::{
-    ApiKeyRepository, EventFeed, EventLog, Maintenance, SessionRepository, TaskQueue,
-    TaskRepository,
+    ApiKeyRepository, EventFeed, EventLog, Maintenance, ReviewRepository, SessionRepository,
+    TaskQueue, TaskRepository,
 };
 use url::Backend;
 
@@ -51,6 +51,8 @@ pub struct Store {
     pub tasks: Arc<dyn TaskRepository>,
     /// Tasks, for those who run them.
     pub queue: Arc<dyn TaskQueue>,
+    /// The reviews of tasks' plans.
+    pub reviews: Arc<dyn ReviewRepository>,
     /// What happened to tasks; those who follow the same task share what they
     /// read.
     pub events: Arc<dyn EventLog>,
@@ -103,6 +105,7 @@ impl Store {
     where
         A: TaskRepository
             + TaskQueue
+            + ReviewRepository
             + EventLog
             + EventFeed
             + SessionRepository
@@ -114,6 +117,7 @@ impl Store {
         Self {
             tasks: Arc::new(CachedTasks::new(adapter.clone())),
             queue: adapter.clone(),
+            reviews: adapter.clone(),
             events: Arc::new(CachedEvents::new(adapter.clone())),
             feed: adapter.clone(),
             sessions: adapter.clone(),

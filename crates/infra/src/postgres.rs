@@ -8,7 +8,9 @@
 mod change;
 mod claim;
 mod connection;
+mod consumed;
 mod control;
+mod conversation;
 mod events;
 mod keys;
 mod list;
@@ -16,6 +18,7 @@ mod maintenance;
 mod outlook;
 mod read;
 mod report;
+mod review;
 mod row;
 mod sessions;
 mod submit;
@@ -47,19 +50,21 @@ use taskgate_domain::{
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyHash, NewApiKey},
     ports::{
-        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, SessionRepository, TaskQueue,
-        TaskRepository,
+        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, ReviewRepository,
+        SessionRepository, TaskQueue, TaskRepository,
     },
     query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Conversation, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
+        Reported,
     },
+    review::{Proposal, Review, ReviewError, ReviewRequest},
     session::{Session, SessionPage, SessionTitle},
     task::{
         Task, Turn,
         status::TaskStatus,
         submit::{NewTask, Submission, SubmissionKind},
-        work::SessionLabel,
+        work::{Kind, SessionLabel},
     },
 };
 
@@ -199,12 +204,39 @@ impl TaskQueue for PostgresStore {
         self.run_and_tell(move |c, news| report::record(c, lease, &events, news)).await?
     }
 
+    async fn conversation(&self, lease: Lease, turns: u16) -> Result<Conversation, ReportError> {
+        self.run(move |c| conversation::read(c, lease, turns)).await?
+    }
+
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
         let answers = self.run_and_tell(move |c, news| report::finish(c, &reports, news)).await?;
         if answers.iter().any(|answer| matches!(answer, Ok(TaskStatus::Queued))) {
             self.wake.signal_all();
         }
         Ok(answers)
+    }
+
+    async fn review(&self, lease: Lease) -> Result<Option<Review>, ReportError> {
+        self.run(move |c| review::held(c, lease)).await?
+    }
+
+    async fn propose(&self, lease: Lease, proposal: Proposal) -> Result<(), ReportError> {
+        self.run_and_tell(move |c, news| review::propose(c, lease, &proposal, news)).await?
+    }
+}
+
+#[async_trait]
+impl ReviewRepository for PostgresStore {
+    async fn find_review(&self, task: TaskNumber) -> Result<Option<Review>, StoreError> {
+        self.run(move |c| review::find(c, task)).await
+    }
+
+    async fn respond(&self, request: ReviewRequest) -> Result<Option<i64>, ReviewError> {
+        let told = self.run_and_tell(move |c, news| review::respond(c, &request, news)).await??;
+        if told.is_some() {
+            self.wake.signal_all();
+        }
+        Ok(told)
     }
 }
 
@@ -308,6 +340,10 @@ impl Maintenance for PostgresStore {
 
     async fn tidy(&self) -> Result<(), StoreError> {
         self.run(maintenance::tidy).await
+    }
+
+    async fn unserved(&self) -> Result<Vec<Kind>, StoreError> {
+        self.run(claim::unserved).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -5,7 +5,9 @@
 
 mod claim;
 mod columns;
+mod consumed;
 mod control;
+mod conversation;
 mod events;
 mod find;
 mod idempotency;
@@ -15,6 +17,7 @@ mod moves;
 mod outlook;
 mod reap;
 mod report;
+mod review;
 mod sessions;
 mod state;
 mod submit;
@@ -45,19 +48,21 @@ use taskgate_domain::{
     id::{KeyId, SessionId, TaskNumber, UserId},
     key::{ApiKey, KeyHash, NewApiKey},
     ports::{
-        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, SessionRepository, TaskQueue,
-        TaskRepository,
+        ApiKeyRepository, EventFeed, EventLog, LogNews, Maintenance, ReviewRepository,
+        SessionRepository, TaskQueue, TaskRepository,
     },
     query::{Page, TaskKey, TaskPage, TaskQuery, TurnQuery},
     queue::{
-        ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Reaped, Report, Reported,
+        ClaimRequest, ClaimedTask, Conversation, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
+        Reported,
     },
+    review::{Proposal, Review, ReviewError, ReviewRequest},
     session::{Session, SessionPage, SessionTitle},
     task::{
         Task, Turn,
         status::TaskStatus,
         submit::{NewTask, Submission, SubmissionKind},
-        work::SessionLabel,
+        work::{Kind, SessionLabel},
     },
 };
 
@@ -190,6 +195,10 @@ impl TaskQueue for SqliteStore {
         self.log(move |connection, news| report::record(connection, news, lease, &events)).await?
     }
 
+    async fn conversation(&self, lease: Lease, turns: u16) -> Result<Conversation, ReportError> {
+        self.readers.run(move |connection| conversation::read(connection, lease, turns)).await?
+    }
+
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
         let answers = self
             .log(move |connection, news| {
@@ -201,6 +210,31 @@ impl TaskQueue for SqliteStore {
             self.wake.signal_all();
         }
         Ok(answers)
+    }
+
+    async fn review(&self, lease: Lease) -> Result<Option<Review>, ReportError> {
+        self.readers.run(move |connection| review::held(connection, lease)).await?
+    }
+
+    async fn propose(&self, lease: Lease, proposal: Proposal) -> Result<(), ReportError> {
+        self.log(move |connection, news| review::propose(connection, news, lease, &proposal))
+            .await?
+    }
+}
+
+#[async_trait]
+impl ReviewRepository for SqliteStore {
+    async fn find_review(&self, task: TaskNumber) -> Result<Option<Review>, StoreError> {
+        self.readers.run(move |connection| review::find(connection, task)).await
+    }
+
+    async fn respond(&self, request: ReviewRequest) -> Result<Option<i64>, ReviewError> {
+        let told =
+            self.log(move |connection, news| review::respond(connection, news, &request)).await??;
+        if told.is_some() {
+            self.wake.signal_all();
+        }
+        Ok(told)
     }
 }
 
@@ -239,6 +273,10 @@ impl Maintenance for SqliteStore {
             while forget().await? > 0 && begun.elapsed() < TIDY_FOR {}
         }
         Ok(())
+    }
+
+    async fn unserved(&self) -> Result<Vec<Kind>, StoreError> {
+        self.readers.run(claim::unserved).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

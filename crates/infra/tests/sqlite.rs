@@ -28,6 +28,7 @@ impl StoreFactory for Files {
         Ports {
             tasks: store.tasks,
             queue: store.queue,
+            reviews: store.reviews,
             events: store.events,
             feed: store.feed,
             sessions: store.sessions,

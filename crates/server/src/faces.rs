@@ -65,7 +65,7 @@ impl Sockets {
         services: &Services,
         options: impl Fn(Face) -> HttpOptions,
     ) -> Result<Faces, Failure> {
-        let mut faces = Faces { servers: JoinSet::new(), handles: Vec::new() };
+        let mut faces = Faces::default();
         for Socket { face, listener, .. } in self.0 {
             let server = taskgate_api::serve(face, listener, services.clone(), &options(face))
                 .map_err(|error| {
@@ -112,6 +112,7 @@ fn refusal(face: Face, at: &str, error: &io::Error) -> Failure {
 }
 
 /// Faces that are served.
+#[derive(Default)]
 pub(crate) struct Faces {
     servers: JoinSet<io::Result<()>>,
     handles: Vec<ServerHandle>,
@@ -119,8 +120,11 @@ pub(crate) struct Faces {
 
 impl Faces {
     /// Waits for a server to end, which none does unless it fails, and tells
-    /// why.
+    /// why. Without any it waits for ever.
     pub(crate) async fn failed(&mut self) -> String {
+        if self.servers.is_empty() {
+            std::future::pending::<()>().await;
+        }
         match self.servers.join_next().await {
             Some(Ok(Err(error))) => error.to_string(),
             Some(Err(error)) => error.to_string(),

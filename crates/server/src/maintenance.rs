@@ -1,14 +1,18 @@
 //! What the store needs from time to time.
 
 use crate::failure::chain;
-use std::{sync::Arc, time::Duration};
-use taskgate_domain::{error::StoreError, ports::Maintenance};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use taskgate_domain::{error::StoreError, ports::Maintenance, task::work::Kind};
 use tokio::{sync::watch, time::Instant};
 
 /// How often expired leases and passed deadlines are looked for.
 const REAP_EVERY: Duration = Duration::from_secs(1);
 /// How often the store is tidied.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How often the kinds are looked at that nobody serves.
+const COUNT_KINDS_EVERY: Duration = Duration::from_secs(30);
+/// How long a kind may wait for a worker before the log says so.
+const UNSERVED_FOR: Duration = Duration::from_secs(60);
 /// How much one look takes, so that no transaction is long.
 const BATCH: u16 = 500;
 /// The longest pause after repeated failures, which is also how late expired
@@ -19,9 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// begins and when it ends, and slows the looks down in between.
 pub(crate) async fn run(store: Arc<dyn Maintenance>, mut stop: watch::Receiver<bool>) {
     let mut pause = REAP_EVERY;
-    let mut tidied: Option<Instant> = None;
+    let mut rounds = Rounds::default();
     loop {
-        match look(&*store, &mut tidied).await {
+        match rounds.look(&*store).await {
             Ok(()) => {
                 if pause > REAP_EVERY {
                     tracing::info!("maintenance works again");
@@ -42,7 +46,39 @@ pub(crate) async fn run(store: Arc<dyn Maintenance>, mut stop: watch::Receiver<b
     }
 }
 
-async fn look(store: &dyn Maintenance, tidied: &mut Option<Instant>) -> Result<(), StoreError> {
+/// What has been done and seen so far.
+#[derive(Default)]
+struct Rounds {
+    tidied: Option<Instant>,
+    counted: Option<Instant>,
+    waiting: Waiting,
+}
+
+impl Rounds {
+    async fn look(&mut self, store: &dyn Maintenance) -> Result<(), StoreError> {
+        reap(store).await?;
+        if is_due(self.tidied, TIDY_EVERY) {
+            store.tidy().await?;
+            self.tidied = Some(Instant::now());
+        }
+        if is_due(self.counted, COUNT_KINDS_EVERY) {
+            for kind in self.waiting.since(store.unserved().await?, Instant::now()) {
+                tracing::warn!(
+                    kind = kind.as_str(),
+                    "tasks of this kind have waited for over a minute: no worker serves them"
+                );
+            }
+            self.counted = Some(Instant::now());
+        }
+        Ok(())
+    }
+}
+
+fn is_due(last: Option<Instant>, every: Duration) -> bool {
+    last.is_none_or(|last| last.elapsed() >= every)
+}
+
+async fn reap(store: &dyn Maintenance) -> Result<(), StoreError> {
     loop {
         let reaped = store.reap(BATCH).await?;
         if reaped.expired + reaped.timed_out > 0 {
@@ -53,21 +89,41 @@ async fn look(store: &dyn Maintenance, tidied: &mut Option<Instant>) -> Result<(
             );
         }
         if reaped.expired.max(reaped.timed_out) < usize::from(BATCH) {
-            break;
+            return Ok(());
         }
     }
-    if tidied.is_none_or(|last| last.elapsed() >= TIDY_EVERY) {
-        store.tidy().await?;
-        *tidied = Some(Instant::now());
+}
+
+/// The kinds that wait for a worker, each since when, and whether that has been
+/// said.
+#[derive(Default)]
+struct Waiting(HashMap<Kind, (Instant, bool)>);
+
+impl Waiting {
+    /// Takes what a look has found, and returns the kinds that have waited long
+    /// enough to be spoken of, each once until it no longer waits.
+    fn since(&mut self, unserved: Vec<Kind>, now: Instant) -> Vec<Kind> {
+        self.0.retain(|kind, _| unserved.contains(kind));
+        let overdue = |kind: &Kind| {
+            let (since, said) = self.0.entry(*kind).or_insert((now, false));
+            let first = !*said && now.duration_since(*since) >= UNSERVED_FOR;
+            *said |= first;
+            first
+        };
+        unserved.into_iter().filter(overdue).collect()
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BATCH, run};
+    use super::{BATCH, Waiting, run};
     use std::{sync::Arc, time::Duration};
-    use taskgate_domain::{error::StoreError, ports::MockMaintenance, queue::Reaped};
+    use taskgate_domain::{
+        error::StoreError,
+        ports::MockMaintenance,
+        queue::Reaped,
+        task::work::{Kind, TaskType},
+    };
     use tokio::{sync::watch, time::Instant};
 
     /// Runs maintenance for this long in a time that passes by itself.
@@ -82,11 +138,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn leases_are_looked_for_every_second_and_the_store_tidied_now_and_then() {
+    async fn leases_are_looked_for_every_second_and_the_rest_now_and_then() {
         let mut store = MockMaintenance::new();
-        store.expect_reap().times(10).returning(|_| Ok(Reaped::default()));
-        store.expect_tidy().times(2).returning(|| Ok(()));
-        run_for(10, store).await;
+        store.expect_reap().times(40).returning(|_| Ok(Reaped::default()));
+        store.expect_tidy().times(8).returning(|| Ok(()));
+        store.expect_unserved().times(2).returning(|| Ok(Vec::new()));
+        run_for(40, store).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -96,6 +153,7 @@ mod tests {
         let reap = move |_| Ok(Reaped { expired: left.next().unwrap(), timed_out: 0 });
         store.expect_reap().times(3).returning(reap);
         store.expect_tidy().times(1).returning(|| Ok(()));
+        store.expect_unserved().times(1).returning(|| Ok(Vec::new()));
         run_for(0, store).await;
     }
 
@@ -105,5 +163,25 @@ mod tests {
         // After 0, 2, 6, 14, 22, 30 … 94 seconds.
         store.expect_reap().times(14).returning(|_| Err(StoreError::failed("down")));
         run_for(95, store).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_nobody_serves_is_told_once_until_it_is_served() {
+        const OCR: Kind = Kind::Research(TaskType::Ocr);
+        let start = Instant::now();
+        let mut waiting = Waiting::default();
+        for (seconds, unserved, told) in [
+            (0, vec![OCR], vec![]),
+            (30, vec![OCR, Kind::Agent], vec![]),
+            (60, vec![OCR, Kind::Agent], vec![OCR]),
+            (90, vec![OCR, Kind::Agent], vec![Kind::Agent]),
+            (120, vec![Kind::Agent], vec![]),
+            (150, vec![OCR, Kind::Agent], vec![]),
+            (180, vec![OCR], vec![]),
+            (210, vec![OCR], vec![OCR]),
+        ] {
+            let now = start + Duration::from_secs(seconds);
+            assert_eq!(waiting.since(unserved, now), told, "after {seconds} seconds");
+        }
     }
 }

@@ -2,21 +2,27 @@
 
 use crate::{faces::Faces, failure::Failure};
 use async_trait::async_trait;
+use futures_util::future::OptionFuture;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 use taskgate_domain::{
     error::{ReportError, StoreError},
     event::NewEvent,
     ports::TaskQueue,
-    queue::{ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Report, Reported},
+    queue::{
+        ClaimRequest, ClaimedTask, Conversation, Heartbeat, HeartbeatReply, Lease, Report, Reported,
+    },
+    review::{Proposal, Review},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    task::JoinHandle,
     time::{Instant, timeout},
 };
 
-/// How long requests that run may go on after a stop was asked for.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long requests and tasks that run may go on after a stop was asked for,
+/// with all that has to be told of them.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// The signals that ask for a stop.
 pub(crate) struct Signals {
@@ -45,9 +51,10 @@ impl Signals {
 }
 
 /// Waits for a signal, then tells everybody through `stop` and lets the
-/// requests that run finish. A second signal ends the wait.
+/// requests and tasks that run finish. A second signal ends the wait.
 pub(crate) async fn supervise(
     mut faces: Faces,
+    tasks: Option<JoinHandle<()>>,
     mut signals: Signals,
     stop: watch::Sender<bool>,
 ) -> ExitCode {
@@ -59,11 +66,12 @@ pub(crate) async fn supervise(
         }
     }
     stop.send_replace(true);
+    let finish = async { tokio::join!(faces.finish(), OptionFuture::from(tasks)) };
     tokio::select! {
-        finished = timeout(GRACE, faces.finish()) => {
+        finished = timeout(GRACE, finish) => {
             match finished {
-                Ok(()) => tracing::info!("stopped"),
-                Err(_) => tracing::warn!("stopped while requests were still running"),
+                Ok(_) => tracing::info!("stopped"),
+                Err(_) => tracing::warn!("stopped while requests or tasks were still running"),
             }
             ExitCode::SUCCESS
         }
@@ -116,8 +124,20 @@ impl TaskQueue for StoppableQueue {
         self.queue.record(lease, events).await
     }
 
+    async fn conversation(&self, lease: Lease, turns: u16) -> Result<Conversation, ReportError> {
+        self.queue.conversation(lease, turns).await
+    }
+
     async fn finish(&self, reports: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
         self.queue.finish(reports).await
+    }
+
+    async fn review(&self, lease: Lease) -> Result<Option<Review>, ReportError> {
+        self.queue.review(lease).await
+    }
+
+    async fn propose(&self, lease: Lease, proposal: Proposal) -> Result<(), ReportError> {
+        self.queue.propose(lease, proposal).await
     }
 }
 
@@ -131,8 +151,10 @@ mod tests {
         event::NewEvent,
         ports::TaskQueue,
         queue::{
-            ClaimRequest, ClaimedTask, Heartbeat, HeartbeatReply, Lease, Report, Reported, WorkerId,
+            ClaimRequest, ClaimedTask, Conversation, Heartbeat, HeartbeatReply, Lease, Report,
+            Reported, WorkerId,
         },
+        review::{Proposal, Review},
         task::work::Kind,
     };
     use tokio::{sync::watch, time::Instant};
@@ -155,8 +177,20 @@ mod tests {
             Err(ReportError::NotFound)
         }
 
+        async fn conversation(&self, _: Lease, _: u16) -> Result<Conversation, ReportError> {
+            Err(ReportError::NotFound)
+        }
+
         async fn finish(&self, _: Vec<Report>) -> Result<Vec<Reported>, StoreError> {
             Ok(Vec::new())
+        }
+
+        async fn review(&self, _: Lease) -> Result<Option<Review>, ReportError> {
+            Err(ReportError::NotFound)
+        }
+
+        async fn propose(&self, _: Lease, _: Proposal) -> Result<(), ReportError> {
+            Err(ReportError::NotFound)
         }
     }
 

@@ -16,7 +16,6 @@ CREATE TABLE tasks (
     kind smallint NOT NULL,
     mode smallint,
     project_id bigint,
-    max_attempts integer NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     deadline timestamptz,
     session text,
@@ -40,7 +39,7 @@ CREATE INDEX tasks_by_group ON tasks (group_id, number DESC NULLS LAST);
 -- indexed column, finds room beside the row it replaces, and dead rows are
 -- removed early and without pause.
 CREATE TABLE live_tasks (
-    task_number bigint PRIMARY KEY,
+    task_number bigint NOT NULL,
     owner_id uuid NOT NULL,
     group_id uuid NOT NULL,
     kind smallint NOT NULL,
@@ -76,6 +75,12 @@ CREATE TABLE live_tasks (
     started_at timestamptz,
     updated_at timestamptz NOT NULL DEFAULT now(),
     unique_key text,
+    -- What the attempts before this one consumed.
+    prompt_tokens bigint NOT NULL DEFAULT 0,
+    completion_tokens bigint NOT NULL DEFAULT 0,
+    total_tokens bigint NOT NULL DEFAULT 0,
+    cost_nanos bigint NOT NULL DEFAULT 0,
+    models json,
     CHECK (NOT (ready AND (worker IS NOT NULL OR run_after IS NOT NULL OR paused_at IS NOT NULL)))
 ) WITH (
     fillfactor = 50,
@@ -97,6 +102,9 @@ CREATE INDEX live_tasks_by_group ON live_tasks
     (group_id, status, task_number DESC NULLS LAST);
 CREATE UNIQUE INDEX live_tasks_unique_key ON live_tasks (group_id, unique_key)
     WHERE unique_key IS NOT NULL;
+-- Last, because of indexes that seem equally good the planner takes the youngest,
+-- and all do that have the number while it takes the table for empty.
+ALTER TABLE live_tasks ADD PRIMARY KEY (task_number);
 
 -- Written once, at the end. What may be large stands last, for lists to skip.
 CREATE TABLE finished_tasks (
@@ -149,6 +157,30 @@ CREATE TABLE task_events (
 -- keeps the planner from walking through everything for them, as above.
 CREATE INDEX task_events_partial ON task_events (task_number DESC NULLS LAST)
     WHERE type = 'LLM_PARTIAL';
+
+-- Where the review of a task's plan stands. Whoever changes it has locked the
+-- task's row of live_tasks.
+CREATE TABLE reviews (
+    task_number bigint PRIMARY KEY,
+    -- The claim under which a plan was proposed last.
+    attempt integer NOT NULL,
+    -- How many rounds it has had: plans, and remarks on them, in turn.
+    rounds smallint NOT NULL,
+    approved boolean NOT NULL DEFAULT false
+);
+
+CREATE TABLE review_rounds (
+    task_number bigint NOT NULL,
+    -- 1 is the first plan, 2 the remark on it.
+    place smallint NOT NULL,
+    at timestamptz NOT NULL,
+    message text NOT NULL,
+    -- Of a plan: what its planner made of the last remark, and an array of the
+    -- smaller questions.
+    intent smallint,
+    questions json,
+    PRIMARY KEY (task_number, place)
+);
 
 -- How many tasks an owner or a group has in each status, and what those that
 -- have ended have consumed; under status 0, how many sessions an owner has.

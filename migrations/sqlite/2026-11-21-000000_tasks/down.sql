@@ -1,5 +1,7 @@
 DROP TABLE task_counts;
 DROP TABLE idempotency_keys;
+DROP TABLE review_rounds;
+DROP TABLE reviews;
 DROP TABLE task_events;
 DROP TABLE finished_tasks;
 DROP TABLE live_tasks;

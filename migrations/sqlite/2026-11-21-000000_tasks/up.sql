@@ -115,7 +115,13 @@ CREATE TABLE live_tasks (
     last_seq INTEGER NOT NULL,
     started_at INTEGER,
     updated_at INTEGER NOT NULL,
-    unique_key TEXT
+    unique_key TEXT,
+    -- What the attempts before this one consumed.
+    prompt_tokens INTEGER NOT NULL DEFAULT 0,
+    completion_tokens INTEGER NOT NULL DEFAULT 0,
+    total_tokens INTEGER NOT NULL DEFAULT 0,
+    cost_nanos INTEGER NOT NULL DEFAULT 0,
+    models TEXT
 ) STRICT;
 
 CREATE INDEX live_tasks_of_owner ON live_tasks (owner_id, status);
@@ -173,6 +179,29 @@ CREATE TABLE task_events (
 
 -- The pieces of output, which go when their task has ended.
 CREATE INDEX task_events_passing ON task_events (task) WHERE type = 'LLM_PARTIAL';
+
+-- Where the review of a task's plan stands.
+CREATE TABLE reviews (
+    task INTEGER PRIMARY KEY REFERENCES tasks (number),
+    -- The claim under which a plan was proposed last.
+    attempt INTEGER NOT NULL,
+    -- How many rounds it has had: plans, and remarks on them, in turn.
+    rounds INTEGER NOT NULL,
+    approved INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE review_rounds (
+    task INTEGER NOT NULL REFERENCES tasks (number),
+    -- 1 is the first plan, 2 the remark on it.
+    place INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    -- Of a plan: what its planner made of the last remark, and a JSON array of
+    -- the smaller questions.
+    intent INTEGER,
+    questions TEXT,
+    PRIMARY KEY (task, place)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE idempotency_keys (
     hash BLOB NOT NULL PRIMARY KEY,

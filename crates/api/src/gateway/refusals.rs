@@ -69,6 +69,32 @@ pub(super) enum WrongState {
     Conflict(ErrorBody<'static>),
 }
 
+/// What the routes of a review may answer besides.
+#[derive(IntoResponses)]
+pub(super) enum NoReview {
+    /// The caller has no such task, or no plan of it was proposed.
+    #[response(status = 404)]
+    NotFound(ErrorBody<'static>),
+}
+
+/// What a word on a plan may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum WrongPlan {
+    /// There is another plan by now, or will be in a moment; or it is too late for
+    /// the word. The error says which.
+    #[response(status = 409)]
+    Conflict(ErrorBody<'static>),
+}
+
+/// What a remark on a plan may be answered besides.
+#[derive(IntoResponses)]
+pub(super) enum NotPlanned {
+    /// The remark is taken, and no other plan has come of it: the task has ended,
+    /// or is still being planned. The error says which.
+    #[response(status = 502)]
+    BadGateway(ErrorBody<'static>),
+}
+
 /// What the routes under the rate limit may answer besides.
 #[derive(IntoResponses)]
 pub(super) enum Limited {

@@ -84,6 +84,9 @@ pub(super) struct TaskView<'a> {
     /// When anything of the task changed last.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// How many times a worker has taken the task so far.
+    #[schema(minimum = 0)]
+    attempts: i32,
     /// The question.
     query: &'a str,
     /// The session, as the client named it.
@@ -138,6 +141,7 @@ impl<'a> TaskView<'a> {
             progress: fraction(task.progress()),
             created_at: Timestamp(task.created_at),
             updated_at: Timestamp(task.updated_at()),
+            attempts: task.attempts(),
             query: work.query(),
             session_id: work.session().as_str(),
             context: work.context(),

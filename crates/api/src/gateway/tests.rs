@@ -10,6 +10,7 @@ mod hostile;
 mod limit;
 mod list;
 mod probes;
+mod review;
 mod sessions;
 mod socket;
 mod status;

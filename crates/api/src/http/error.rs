@@ -32,6 +32,9 @@ pub(crate) enum ApiError {
     NotOffered(&'static str),
     /// The state of the thing does not allow the request; the text says why.
     Conflict(Cow<'static, str>),
+    /// What the answer waits for has failed, or is not there yet; the sentence says
+    /// what.
+    BadGateway(&'static str),
     /// What is asked for does not fit into one answer; the sentence says what
     /// to ask for instead.
     AnswerTooLarge(&'static str),
@@ -104,6 +107,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::BadGateway(_) => StatusCode::BAD_GATEWAY,
             Self::AnswerTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -124,6 +128,7 @@ impl ApiError {
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::NotOffered(_) => "not_offered",
             Self::Conflict(_) => "conflict",
+            Self::BadGateway(_) => "bad_gateway",
             Self::AnswerTooLarge(_) => "too_large",
             Self::RateLimited { .. } => "rate_limited",
             Self::Busy => "busy",
@@ -190,6 +195,7 @@ impl ApiError {
             | Self::NotFound(_)
             | Self::NotOffered(_)
             | Self::Conflict(_)
+            | Self::BadGateway(_)
             | Self::AnswerTooLarge(_)
             | Self::ApiKeyNeeded(_)
             | Self::Store { .. } => {}
@@ -221,7 +227,7 @@ impl fmt::Display for ApiError {
             Self::NotFound(what) | Self::NotOffered(what) => f.write_str(what),
             Self::MethodNotAllowed(_) => f.write_str("Method not allowed"),
             Self::Conflict(what) => f.write_str(what),
-            Self::AnswerTooLarge(what) => f.write_str(what),
+            Self::AnswerTooLarge(what) | Self::BadGateway(what) => f.write_str(what),
             Self::RateLimited { .. } => f.write_str("Rate limit exceeded"),
             Self::Busy => f.write_str("The service is busy, try again"),
             Self::Store { operation, .. } => write!(f, "{operation}: database error"),

@@ -92,7 +92,7 @@ async fn next_event(
 }
 
 /// Returns when the program stops.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     if stopping.wait_for(|stop| *stop).await.is_err() {
         // Nobody is left to say so.
         std::future::pending().await

@@ -182,7 +182,7 @@ async fn a_completed_task_shows_its_result() {
     content-type: application/json
     x-request-id: *
 
-    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"completed","progress":100,"total":100,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":{"papers_found": 15, "imported": 10},"error_message":"","created_at":"2025-03-12T10:00:00","started_at":"2025-03-12T10:00:01","completed_at":"2025-03-12T10:02:30.250000"}}
+    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"completed","progress":100,"total":100,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":{"papers_found": 15, "imported": 10},"error_message":"","created_at":"2025-03-12T10:00:00","started_at":"2025-03-12T10:00:01","completed_at":"2025-03-12T10:02:30.250000","attempts":0}}
     "#);
 }
 
@@ -194,7 +194,7 @@ async fn a_waiting_task_shows_null_for_what_is_not_there() {
     content-type: application/json
     x-request-id: *
 
-    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null}}
+    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null,"attempts":0}}
     "#);
 }
 
@@ -207,7 +207,7 @@ async fn a_task_that_timed_out_has_failed_with_the_reason() {
     content-type: application/json
     x-request-id: *
 
-    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"failed","progress":100,"total":100,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"The deadline has passed","created_at":"2025-03-12T10:00:00","started_at":"2025-03-12T10:00:01","completed_at":"2025-03-12T10:02:30.250000"}}
+    {"code":200,"message":"success","data":{"id":42,"project_id":1,"task_type":"search","status":"failed","progress":100,"total":100,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"The deadline has passed","created_at":"2025-03-12T10:00:00","started_at":"2025-03-12T10:00:01","completed_at":"2025-03-12T10:02:30.250000","attempts":0}}
     "#);
 }
 
@@ -279,7 +279,7 @@ async fn a_task_is_created_with_everything_that_was_said() {
     content-type: application/json
     x-request-id: *
 
-    {"code":201,"message":"Task created","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null}}
+    {"code":201,"message":"Task created","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null,"attempts":0}}
     "#);
 }
 
@@ -295,7 +295,7 @@ async fn a_unique_key_in_use_finds_its_task() {
     content-type: application/json
     x-request-id: *
 
-    {"code":200,"message":"Task already exists","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null}}
+    {"code":200,"message":"Task already exists","data":{"id":42,"project_id":1,"task_type":"search","status":"pending","progress":0,"total":0,"params":{"query": "machine learning", "sources": ["semantic_scholar"]},"result":null,"error_message":"","created_at":"2025-03-12T10:00:00","started_at":null,"completed_at":null,"attempts":0}}
     "#);
 }
 

@@ -202,6 +202,9 @@ pub(super) struct TaskDetail {
     /// When it ended, in whatever way; null before.
     #[schema(value_type = Option<String>, required, example = "2025-03-12T10:02:30")]
     completed_at: Option<Timestamp>,
+    /// How many times a worker has taken it so far.
+    #[schema(minimum = 0)]
+    attempts: i32,
 }
 
 impl TaskDetail {
@@ -210,6 +213,7 @@ impl TaskDetail {
         let status = task.status().into();
         let progress = task.progress();
         let started_at = task.started_at().map(Timestamp);
+        let attempts = task.attempts();
         let Work::Research(work) = task.work else { return None };
         let (result, error_message, completed_at) = match task.state {
             TaskState::Live(_) => (None, String::new(), None),
@@ -233,6 +237,7 @@ impl TaskDetail {
             created_at: Timestamp(task.created_at),
             started_at,
             completed_at,
+            attempts,
         })
     }
 }

@@ -130,9 +130,9 @@ impl Story {
 
 #[async_trait]
 impl LogNews for Story {
-    async fn past(&mut self, seq: i64) {
-        let known = || self.0.log.lock().unwrap().iter().any(|event| event.seq > seq);
-        while !known() && self.0.error.lock().unwrap().is_none() {
+    async fn past(&mut self, seq: i64) -> i64 {
+        let last = || self.0.log.lock().unwrap().last().map_or(0, |event| event.seq);
+        while last() <= seq && self.0.error.lock().unwrap().is_none() {
             let next = self.0.future.lock().unwrap().pop_front();
             match next {
                 // Those who stop waiting do not stop the time.
@@ -152,6 +152,7 @@ impl LogNews for Story {
                 None => pending().await,
             }
         }
+        last()
     }
 }
 

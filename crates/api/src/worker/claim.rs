@@ -1,6 +1,6 @@
 //! `POST /api/v1/worker/claim`: tasks for a worker.
 
-use super::{field, refusals::Refused};
+use super::{field, refusals::Refused, usage::UsageBody};
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
     openapi::one_of,
@@ -137,6 +137,11 @@ struct ClaimedView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     deadline: Option<Timestamp>,
+    /// What earlier attempts have reported to have consumed, absent when that is
+    /// nothing. It is counted already: report what this attempt consumes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    usage: Option<UsageBody>,
 }
 
 /// What a task asks for.
@@ -176,6 +181,7 @@ impl From<ClaimedTask> for ClaimedView {
             lease_expires_at: Timestamp(task.lease_expires_at),
             work: task.work.into(),
             deadline: task.deadline.map(Timestamp),
+            usage: (!task.consumed.is_zero()).then(|| task.consumed.into()),
         }
     }
 }

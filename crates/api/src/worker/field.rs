@@ -1,7 +1,7 @@
 //! Rules and forms of single fields, shared by the calls of this face.
 
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_json::value::RawValue;
@@ -36,7 +36,8 @@ pub(super) fn object(
 
 /// A struct that stands on the wire as an object, and as nothing else: serde
 /// alone would also take an array for the members in order.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub(super) struct Object<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

@@ -1,9 +1,10 @@
-//! The ends of tasks: one result, one error, or a batch of both.
+//! The ends of tasks: a result, an error, a return to the queue, or a batch of
+//! them.
 
 use super::{
     BATCH_LIMIT, REPORT_LIMIT, TaskPath,
     field::Object,
-    outcome::{CompleteBody, Completion, FailBody, Failure},
+    outcome::{CompleteBody, Completion, FailBody, Failure, GivenBack, ReleaseBody},
     refusals::{Lost, Refused},
     task_id,
 };
@@ -65,10 +66,38 @@ pub(super) async fn fail(
     let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
     let decode = move |bytes: &[u8]| {
         let (attempt, failure) = body::json::<FailBody>(bytes)?.into_parts();
-        Ok((Lease { task, attempt: Attempt::new(attempt)? }, failure.into_domain()))
+        let lease = Lease { task, attempt: Attempt::new(attempt)? };
+        Ok((lease, failure.into_domain()?))
     };
     let (lease, verdict) = body.decode(decode).await?;
     end(&state, "Failed to record failure", lease, verdict).await
+}
+
+/// Gives a task back that the worker does not go on with. It is due again at
+/// once, or stays paused, and the attempt does not count among those that it may
+/// take. The body may have 1 MiB.
+///
+/// The same report sent twice is 200 the second time too.
+#[utoipa::path(
+    post, path = "/api/v1/worker/tasks/{id}/release", tag = "worker",
+    params(TaskPath),
+    request_body = ReleaseBody,
+    responses((status = 200, description = "The task is queued again, or paused as it was.", body = Ended), Refused, Lost),
+)]
+pub(super) async fn release(
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let task = task_id(&request)?;
+    let body = body::read(&state, &request, payload, body::LIMIT).await?;
+    let decode = move |bytes: &[u8]| {
+        let (attempt, given_back) = body::json::<ReleaseBody>(bytes)?.into_parts();
+        let lease = Lease { task, attempt: Attempt::new(attempt)? };
+        Ok((lease, given_back.into_domain()?))
+    };
+    let (lease, verdict) = body.decode(decode).await?;
+    end(&state, "Failed to release task", lease, verdict).await
 }
 
 async fn end(
@@ -121,11 +150,14 @@ pub(super) async fn finish(
             Err(error) => Err(error.into()),
         };
         match answer {
-            Ok(_) => Ok(FinishedItem { task_id, accepted: true, error: None }),
+            Ok(status) => {
+                let status = Some(status_name(status));
+                Ok(FinishedItem { task_id, accepted: true, status, error: None })
+            }
             Err(ReportError::Store(error)) => Err(ApiError::store(OPERATION)(error)),
             Err(refusal) => {
                 let error = Some(ApiError::report(OPERATION)(refusal).to_string());
-                Ok(FinishedItem { task_id, accepted: false, error })
+                Ok(FinishedItem { task_id, accepted: false, status: None, error })
             }
         }
     });
@@ -156,7 +188,8 @@ const fn status_name(status: TaskStatus) -> &'static str {
 /// Where a report has led to.
 #[derive(Debug, Serialize, ToSchema)]
 struct Ended {
-    /// `completed`; after a failure `queued` or `failed`.
+    /// `completed`; after a failure `queued`, `paused` or `failed`; after a
+    /// release `queued` or `paused`.
     status: &'static str,
 }
 
@@ -168,7 +201,7 @@ pub(super) struct Batch {
     items: Vec<Object<BatchItem>>,
 }
 
-/// The end of one task: either `complete` or `fail`.
+/// The end of one task: one of `complete`, `fail` and `release`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = FinishItem)]
 pub(super) struct BatchItem {
@@ -181,6 +214,8 @@ pub(super) struct BatchItem {
     complete: Option<Object<Completion>>,
     #[schema(value_type = Option<Failure>)]
     fail: Option<Object<Failure>>,
+    #[schema(value_type = Option<GivenBack>)]
+    release: Option<Object<GivenBack>>,
 }
 
 impl Batch {
@@ -207,10 +242,14 @@ impl BatchItem {
     /// [`InvalidValue`] for the first field that breaks its rule.
     pub(super) fn into_domain(self) -> Result<(Lease, Verdict), InvalidValue> {
         let lease = Lease { task: self.task_id.parse()?, attempt: Attempt::new(self.attempt)? };
-        let verdict = match (self.complete, self.fail) {
-            (Some(Object(completion)), None) => completion.into_domain()?,
-            (None, Some(Object(failure))) => failure.into_domain(),
-            _ => return Err(InvalidValue::new("item", "must have either complete or fail")),
+        let verdict = match (self.complete, self.fail, self.release) {
+            (Some(Object(completion)), None, None) => completion.into_domain()?,
+            (None, Some(Object(failure)), None) => failure.into_domain()?,
+            (None, None, Some(Object(given_back))) => given_back.into_domain()?,
+            _ => {
+                let rule = "must have one of complete, fail and release";
+                return Err(InvalidValue::new("item", rule));
+            }
         };
         Ok((lease, verdict))
     }
@@ -229,6 +268,9 @@ pub(super) struct FinishedItem {
     task_id: String,
     /// Whether the report was taken, now or when it was sent before.
     accepted: bool,
+    /// Where it has led to, as for a single report; absent when it was not taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     /// Why it was not; absent when it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -247,10 +289,12 @@ mod tests {
     fn an_item_says_one_end() {
         const HEAD: &str = r#""task_id":"task_00000000000000000000000001","attempt":1"#;
         let fail = r#""fail":{"error":"e","retry":true}"#;
-        let refusal = Err("item must have either complete or fail".to_owned());
+        let refusal = Err("item must have one of complete, fail and release".to_owned());
         assert_eq!(item(&format!("{{{HEAD},{fail}}}")), Ok(()));
         assert_eq!(item(&format!(r#"{{{HEAD},"complete":{{}}}}"#)), Ok(()));
+        assert_eq!(item(&format!(r#"{{{HEAD},"release":{{}}}}"#)), Ok(()));
         assert_eq!(item(&format!("{{{HEAD}}}")), refusal);
+        assert_eq!(item(&format!(r#"{{{HEAD},"release":{{}},{fail}}}"#)), refusal);
         assert_eq!(item(&format!(r#"{{{HEAD},"complete":{{}},{fail}}}"#)), refusal);
     }
 

@@ -165,7 +165,9 @@ struct EventBody {
     /// What happened: letters, digits, `_`, `.` and `-`. Not a type that tells a
     /// move of the task: WORKFLOW_STARTED, WORKFLOW_PAUSING, WORKFLOW_PAUSED,
     /// WORKFLOW_RESUMED, WORKFLOW_CANCELLING, WORKFLOW_CANCELLED,
-    /// WORKFLOW_COMPLETED, WORKFLOW_FAILED, STREAM_END. Nor a name that means
+    /// WORKFLOW_COMPLETED, WORKFLOW_FAILED, RESEARCH_PLAN_READY,
+    /// RESEARCH_PLAN_UPDATED, RESEARCH_PLAN_APPROVED, REVIEW_USER_FEEDBACK,
+    /// STREAM_END. Nor a name that means
     /// something else in event streams: `message`, `open`, `error`, `done`,
     /// `thread.message.delta`, `thread.message.completed`, `workflow.pausing`,
     /// `workflow.paused`, `workflow.resumed`, `workflow.cancelling`,

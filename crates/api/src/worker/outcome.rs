@@ -1,14 +1,13 @@
 //! How a worker's work on a task ended, as it is reported.
 
-use super::field::{self, Object};
+use super::{
+    field::{self, Object},
+    usage::{UsageBody, usage},
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskgate_domain::{
-    error::InvalidValue,
-    task::outcome::Outcome,
-    text,
-    usage::{ModelUsage, Tokens, Usage, Usd},
-    usecase::workers::Verdict,
+    error::InvalidValue, task::outcome::Outcome, text, usecase::workers::Verdict,
 };
 use utoipa::ToSchema;
 
@@ -81,11 +80,7 @@ impl Completion {
             error: None,
             model: self.model_used.map(text::replace_nul),
             provider: self.provider.map(text::replace_nul),
-            usage: self
-                .usage
-                .map(|Object(usage)| usage.into_domain())
-                .transpose()?
-                .unwrap_or_default(),
+            usage: usage(self.usage)?,
         }))
     }
 }
@@ -121,15 +116,28 @@ pub(super) struct FailBody {
     /// The attempt that the claim told.
     #[schema(minimum = 1, maximum = 2_147_483_647)]
     attempt: i64,
+    // The members of `Failure`, as above.
     /// Why the attempt failed, for people.
     error: String,
     /// Whether another attempt may help.
     retry: bool,
+    /// Whatever else the executor tells, kept as written. This and the two that
+    /// follow are stored when the task has failed for good.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    /// The main model that was used.
+    model_used: Option<String>,
+    /// Who served that model.
+    provider: Option<String>,
+    /// Tokens and money; none by default.
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
 }
 
 impl FailBody {
     pub(super) fn into_parts(self) -> (i64, Failure) {
-        (self.attempt, Failure { error: self.error, retry: self.retry })
+        let Self { attempt, error, retry, metadata, model_used, provider, usage } = self;
+        (attempt, Failure { error, retry, metadata, model_used, provider, usage })
     }
 }
 
@@ -140,92 +148,71 @@ pub(super) struct Failure {
     error: String,
     /// Whether another attempt may help.
     retry: bool,
+    /// Whatever else the executor tells, kept as written. This and the two that
+    /// follow are stored when the task has failed for good.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
+    /// The main model that was used.
+    model_used: Option<String>,
+    /// Who served that model.
+    provider: Option<String>,
+    /// Tokens and money; none by default.
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
 }
 
 impl Failure {
-    pub(super) fn into_domain(self) -> Verdict {
-        Verdict::Fail { error: self.error, retry: self.retry }
-    }
-}
-
-/// What a task consumed.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = Usage)]
-struct UsageBody {
-    /// Tokens of what was sent to the models.
-    #[schema(minimum = 0)]
-    prompt_tokens: i64,
-    /// Tokens of what the models wrote.
-    #[schema(minimum = 0)]
-    completion_tokens: i64,
-    /// All tokens; the sum of the other two by default.
-    #[schema(minimum = 0)]
-    total_tokens: Option<i64>,
-    /// Price in US dollars; the sum over the models by default.
-    #[schema(minimum = 0, maximum = 9_000_000)]
-    cost_usd: Option<f64>,
-    /// The share of each model.
-    #[schema(value_type = Option<Vec<ModelBody>>)]
-    models: Option<Vec<Object<ModelBody>>>,
-}
-
-/// The share of one model in a task's usage.
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = ModelUsage)]
-struct ModelBody {
-    /// The model's name as its provider spells it.
-    model: String,
-    /// The provider's name.
-    provider: String,
-    /// How many times the model was called.
-    #[schema(minimum = 0, maximum = 4_294_967_295_i64)]
-    executions: i64,
-    /// Tokens of what was sent to the model.
-    #[schema(minimum = 0)]
-    prompt_tokens: i64,
-    /// Tokens of what the model wrote.
-    #[schema(minimum = 0)]
-    completion_tokens: i64,
-    /// Price of these calls in US dollars.
-    #[schema(minimum = 0, maximum = 9_000_000)]
-    cost_usd: f64,
-}
-
-impl UsageBody {
-    fn into_domain(self) -> Result<Usage, InvalidValue> {
-        let models = self
-            .models
-            .unwrap_or_default()
-            .into_iter()
-            .map(|Object(model)| model.into_domain())
-            .collect::<Result<Vec<ModelUsage>, InvalidValue>>()?;
-        let cost = match self.cost_usd {
-            Some(dollars) => Usd::from_dollars(dollars)?,
-            None => models
-                .iter()
-                .try_fold(Usd::ZERO, |sum, model| sum.checked_add(model.cost))
-                .ok_or_else(|| InvalidValue::new("cost_usd", "must fit 63 bits of nano-dollars"))?,
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self) -> Result<Verdict, InvalidValue> {
+        let outcome = Outcome {
+            metadata: field::object("metadata", self.metadata)?,
+            model: self.model_used.map(text::replace_nul),
+            provider: self.provider.map(text::replace_nul),
+            usage: usage(self.usage)?,
+            ..Outcome::error(self.error)
         };
-        let tokens = Tokens::new(self.prompt_tokens, self.completion_tokens, self.total_tokens)?;
-        Ok(Usage::new(tokens, cost, models))
+        Ok(Verdict::Fail { outcome, retry: self.retry })
     }
 }
 
-impl ModelBody {
-    fn into_domain(self) -> Result<ModelUsage, InvalidValue> {
-        Ok(ModelUsage {
-            model: text::replace_nul(self.model),
-            provider: text::replace_nul(self.provider),
-            executions: field::in_range("executions", self.executions, 0, u32::MAX.into())?,
-            tokens: Tokens::new(self.prompt_tokens, self.completion_tokens, None)?,
-            cost: Usd::from_dollars(self.cost_usd)?,
-        })
+/// A task that is given back, and the claim that it is held under.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Release)]
+pub(super) struct ReleaseBody {
+    /// The attempt that the claim told.
+    #[schema(minimum = 1, maximum = 2_147_483_647)]
+    attempt: i64,
+    /// Tokens and money that were consumed by then; none by default.
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
+}
+
+impl ReleaseBody {
+    pub(super) fn into_parts(self) -> (i64, GivenBack) {
+        (self.attempt, GivenBack { usage: self.usage })
+    }
+}
+
+/// A task that is given back.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct GivenBack {
+    /// Tokens and money that were consumed by then; none by default.
+    #[schema(value_type = Option<UsageBody>)]
+    usage: Option<Object<UsageBody>>,
+}
+
+impl GivenBack {
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self) -> Result<Verdict, InvalidValue> {
+        Ok(Verdict::Release { usage: usage(self.usage)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Completion;
+    use super::{Completion, Failure};
     use taskgate_domain::{
         task::{
             outcome::Outcome,
@@ -246,6 +233,26 @@ mod tests {
     fn a_report_may_be_empty() {
         assert_eq!(outcome("{}"), Ok(Outcome::default()));
         assert_eq!(outcome(r#"{"result":null,"usage":null}"#), Ok(Outcome::default()));
+    }
+
+    #[test]
+    fn a_failure_tells_what_it_took() {
+        let body = r#"{"error":"e","retry":false,"metadata":{"n": 1.50},"model_used":"m\u0000",
+            "provider":"p","usage":{"prompt_tokens":1,"completion_tokens":2,"cost_usd":0.5}}"#;
+        let failure: Failure = serde_json::from_str(body).unwrap();
+        let Verdict::Fail { outcome, retry: false } = failure.into_domain().unwrap() else {
+            panic!("it is a failure for good");
+        };
+        assert_eq!((outcome.reason(), outcome.result.as_deref()), ("e", None));
+        assert_eq!(outcome.metadata.unwrap().as_str(), r#"{"n": 1.50}"#);
+        assert_eq!(
+            (outcome.model.as_deref(), outcome.provider.as_deref()),
+            (Some("m\u{fffd}"), Some("p"))
+        );
+        assert_eq!(
+            (outcome.usage.tokens().total(), outcome.usage.cost().nanos()),
+            (3, 500_000_000)
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(super) enum Refused {
     /// The API key is not for workers.
     #[response(status = 403)]
     Forbidden(ErrorBody<'static>),
-    /// The call takes POST alone.
+    /// The call takes another method.
     #[response(status = 405, headers(("Allow" = String, description = "The methods that it takes.")))]
     MethodNotAllowed(ErrorBody<'static>),
     /// The body took too long to arrive.

@@ -1,6 +1,8 @@
 //! The routes of the worker face over mocked ports.
 
+mod conversation;
 mod reports;
+mod review;
 
 use crate::{
     server::{Face, State},
@@ -21,6 +23,7 @@ use taskgate_domain::{
         Attempt,
         work::{AgentWork, Kind, Mode, ResearchWork, SessionLabel, TaskType, Work},
     },
+    usage::{ModelUsage, Tokens, Usage, Usd},
 };
 
 const TASK: &str = "task_00000000000000000000000001";
@@ -62,6 +65,7 @@ fn claimed(number: i64, work: Work) -> ClaimedTask {
         attempt: Attempt::new(2).unwrap(),
         lease_expires_at: "2025-03-12T10:01:00.5Z".parse().unwrap(),
         deadline: None,
+        consumed: Usage::default(),
     }
 }
 
@@ -91,7 +95,13 @@ async fn a_claim_gives_each_kind_of_task_what_it_needs() {
     };
     queue.expect_claim().withf(move |request| *request == expected).return_once(|_| {
         let deadline = Some("2025-03-12T11:00:00Z".parse().unwrap());
-        Ok(vec![claimed(8, question()), ClaimedTask { deadline, ..claimed(9, job()) }])
+        let (tokens, cost) =
+            (Tokens::new(7, 0, None).unwrap(), Usd::from_nanos(2_300_000).unwrap());
+        let (model, provider) = ("m".to_owned(), "p".to_owned());
+        let share = ModelUsage { model, provider, executions: 1, tokens, cost };
+        let consumed = Usage::new(tokens, cost, vec![share]);
+        let job = ClaimedTask { deadline, consumed, ..claimed(9, job()) };
+        Ok(vec![claimed(8, question()), job])
     });
     let body = r#"{"worker_id":"w-1","kinds":["agent","keyword_expand"],"max":500,
         "lease_seconds":3600,"wait_seconds":30}"#;
@@ -100,7 +110,7 @@ async fn a_claim_gives_each_kind_of_task_what_it_needs() {
     content-type: application/json
     x-request-id: *
 
-    {"tasks":[{"task_id":"task_00000000000000000000000001","number":8,"kind":"agent","attempt":2,"lease_expires_at":"2025-03-12T10:01:00.500000Z","query":"Why?","mode":"complex","session_id":"chat-7","context":{"b": 1.50, "a":[]}},{"task_id":"task_00000000000000000000000001","number":9,"kind":"keyword_expand","attempt":2,"lease_expires_at":"2025-03-12T10:01:00.500000Z","project_id":3,"params":{"seed": "graph"},"deadline":"2025-03-12T11:00:00Z"}]}
+    {"tasks":[{"task_id":"task_00000000000000000000000001","number":8,"kind":"agent","attempt":2,"lease_expires_at":"2025-03-12T10:01:00.500000Z","query":"Why?","mode":"complex","session_id":"chat-7","context":{"b": 1.50, "a":[]}},{"task_id":"task_00000000000000000000000001","number":9,"kind":"keyword_expand","attempt":2,"lease_expires_at":"2025-03-12T10:01:00.500000Z","project_id":3,"params":{"seed": "graph"},"deadline":"2025-03-12T11:00:00Z","usage":{"prompt_tokens":7,"completion_tokens":0,"total_tokens":7,"cost_usd":0.0023,"models":[{"model":"m","provider":"p","executions":1,"prompt_tokens":7,"completion_tokens":0,"total_tokens":7,"cost_usd":0.0023}]}}]}
     "#);
 }
 
@@ -206,6 +216,7 @@ async fn unknown_paths_and_methods_speak_the_same_shape() {
     for (method, uri) in [
         (Method::GET, "/api/v1/worker/claim"),
         (Method::PUT, "/api/v1/worker/tasks/x/complete"),
+        (Method::POST, "/api/v1/worker/tasks/x/conversation"),
         (Method::POST, "/api/v1/worker/tasks/x"),
         (Method::GET, "/api/v1/tasks"),
         (Method::GET, "/"),
@@ -217,6 +228,7 @@ async fn unknown_paths_and_methods_speak_the_same_shape() {
     assert_snapshot!(answers.join("\n"), @r#"
     GET /api/v1/worker/claim: 405 Method Not Allowed {"error":"Method not allowed"}
     PUT /api/v1/worker/tasks/x/complete: 405 Method Not Allowed {"error":"Method not allowed"}
+    POST /api/v1/worker/tasks/x/conversation: 405 Method Not Allowed {"error":"Method not allowed"}
     POST /api/v1/worker/tasks/x: 404 Not Found {"error":"Not found"}
     GET /api/v1/tasks: 404 Not Found {"error":"Not found"}
     GET /: 404 Not Found {"error":"Not found"}
@@ -306,6 +318,7 @@ async fn each_call_has_its_own_body_limit() {
         (format!("tasks/{TASK}/events"), 16),
         (format!("tasks/{TASK}/complete"), 16),
         (format!("tasks/{TASK}/fail"), 16),
+        (format!("tasks/{TASK}/release"), 1),
         ("finish".to_owned(), 64),
     ] {
         let request = TestRequest::post()
@@ -319,6 +332,7 @@ async fn each_call_has_its_own_body_limit() {
     tasks/task_00000000000000000000000001/events: 413 Payload Too Large {"error":"Invalid request body: longer than 16777216 bytes"}
     tasks/task_00000000000000000000000001/complete: 413 Payload Too Large {"error":"Invalid request body: longer than 16777216 bytes"}
     tasks/task_00000000000000000000000001/fail: 413 Payload Too Large {"error":"Invalid request body: longer than 16777216 bytes"}
+    tasks/task_00000000000000000000000001/release: 413 Payload Too Large {"error":"Invalid request body: longer than 1048576 bytes"}
     finish: 413 Payload Too Large {"error":"Invalid request body: longer than 67108864 bytes"}
     "#);
 }
@@ -338,6 +352,7 @@ async fn a_failing_store_tells_nothing_of_itself() {
         report(&state, "events", r#"{"attempt":1,"events":[{"type":"A"}]}"#).await,
         report(&state, "complete", r#"{"attempt":1}"#).await,
         report(&state, "fail", r#"{"attempt":1,"error":"e","retry":false}"#).await,
+        report(&state, "release", r#"{"attempt":1}"#).await,
         post(&state, "finish", &one_item()).await,
     ];
     assert_snapshot!(answers.map(|answer| short(&answer)).join("\n"), @r#"
@@ -346,6 +361,7 @@ async fn a_failing_store_tells_nothing_of_itself() {
     500 Internal Server Error {"error":"Failed to record events: database error"}
     500 Internal Server Error {"error":"Failed to complete task: database error"}
     500 Internal Server Error {"error":"Failed to record failure: database error"}
+    500 Internal Server Error {"error":"Failed to release task: database error"}
     500 Internal Server Error {"error":"Failed to finish tasks: database error"}
     "#);
 }
@@ -365,9 +381,13 @@ fn every_route_is_described() {
     post /api/v1/worker/claim ["200", "400", "401", "403", "405", "408", "413", "500", "503"]
     post /api/v1/worker/finish ["200", "400", "401", "403", "405", "408", "413", "500", "503"]
     post /api/v1/worker/tasks/{id}/complete ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    get /api/v1/worker/tasks/{id}/conversation ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
     post /api/v1/worker/tasks/{id}/events ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
     post /api/v1/worker/tasks/{id}/fail ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
     post /api/v1/worker/tasks/{id}/heartbeat ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/plan ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    post /api/v1/worker/tasks/{id}/release ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
+    get /api/v1/worker/tasks/{id}/review ["200", "400", "401", "403", "404", "405", "408", "409", "413", "500", "503"]
     get /health ["200"]
     get /openapi.json ["200"]
     get /readiness ["200", "503"]

@@ -6,7 +6,7 @@ use crate::{
     control::Control,
     json::JsonObject,
     task::{
-        Progress,
+        Attempt, Progress,
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
         work::Kind,
@@ -37,9 +37,14 @@ impl NewEvent {
     }
 
     /// The event of a task that its worker lets go of, or loses, and that is
-    /// to be tried again.
-    pub fn released(reason: &str) -> Self {
-        Self::saying(EventType::ERROR_RECOVERY, Some(reason))
+    /// to be tried again. It names the attempt that is over and the types of
+    /// that attempt's events that stand for nothing any more: the next one
+    /// writes its output anew.
+    pub fn released(attempt: Attempt, reason: &str) -> Self {
+        let pieces = EventType::LLM_PARTIAL;
+        let payload = json!({"attempt": attempt.get(), "superseded": [pieces.as_str()]});
+        let event = Self::saying(EventType::ERROR_RECOVERY, Some(reason));
+        Self { payload: object(&payload), ..event }
     }
 
     /// The events of a control that moves a task from `from`.
@@ -121,6 +126,7 @@ mod tests {
         control::Control,
         json::JsonObject,
         task::{
+            Attempt,
             outcome::Outcome,
             status::{LiveStatus, Transition},
             work::{Kind, TaskType},
@@ -175,6 +181,15 @@ mod tests {
         assert_eq!(
             told(&events),
             ["ERROR_OCCURRED no\u{fffd}paper", "WORKFLOW_FAILED no\u{fffd}paper", "STREAM_END"]
+        );
+    }
+
+    #[test]
+    fn another_attempt_makes_the_pieces_of_the_last_one_void() {
+        let event = NewEvent::released(Attempt::new(2).unwrap(), "busy");
+        assert_eq!(
+            told(&[event]),
+            [r#"ERROR_RECOVERY busy {"attempt":2,"superseded":["LLM_PARTIAL"]}"#]
         );
     }
 

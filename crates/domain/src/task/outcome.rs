@@ -18,7 +18,8 @@ pub struct Outcome {
     pub model: Option<String>,
     /// Who served that model.
     pub provider: Option<String>,
-    /// Tokens and money.
+    /// Tokens and money: of one attempt in a report, of all of them at a task's
+    /// end.
     pub usage: Usage,
 }
 
@@ -26,6 +27,11 @@ impl Outcome {
     /// An outcome that is nothing but a reason.
     pub fn error(reason: impl Into<String>) -> Self {
         Self { error: Some(text::replace_nul(reason.into())), ..Self::default() }
+    }
+
+    /// Why the task failed, or nothing when it is not said.
+    pub fn reason(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
     }
 
     /// Checks that the result has the form that tasks of `kind` have.

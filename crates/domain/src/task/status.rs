@@ -112,14 +112,16 @@ impl From<FinalStatus> for TaskStatus {
 pub enum Transition {
     /// A worker takes the task under a lease.
     Claim,
-    /// The task returns to the queue: its worker asked for a retry, or lost
-    /// its lease with attempts left.
+    /// The task returns to the queue: its worker asked for a retry, gave it
+    /// back, or lost its lease with attempts left.
     Release,
     /// As [`Release`](Self::Release) of a paused task, which stays paused; no
     /// worker holds it any more.
     Park,
     /// Somebody pauses the task. A worker that holds it keeps its lease.
     Pause,
+    /// The worker proposes a plan and lets go of the task until it is reviewed.
+    Propose,
     /// Somebody lets a paused task go on that a worker still holds.
     Resume,
     /// Somebody lets a paused task go on that no worker holds: it returns to
@@ -137,11 +139,12 @@ pub enum Transition {
 
 impl Transition {
     /// Every move.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Claim,
         Self::Release,
         Self::Park,
         Self::Pause,
+        Self::Propose,
         Self::Resume,
         Self::Requeue,
         Self::Complete,
@@ -160,7 +163,7 @@ impl Transition {
             Self::Park | Self::Resume | Self::Requeue => &[Paused],
             // A worker may finish what was paused under its hands before it
             // reached a point where it could stop.
-            Self::Complete | Self::Fail => &[Running, Paused],
+            Self::Complete | Self::Fail | Self::Propose => &[Running, Paused],
             Self::Cancel | Self::TimeOut => &[Queued, Running, Paused],
         }
     }
@@ -170,7 +173,7 @@ impl Transition {
         match self {
             Self::Claim | Self::Resume => TaskStatus::Running,
             Self::Release | Self::Requeue => TaskStatus::Queued,
-            Self::Park | Self::Pause => TaskStatus::Paused,
+            Self::Park | Self::Pause | Self::Propose => TaskStatus::Paused,
             Self::Complete => TaskStatus::Completed,
             Self::Fail => TaskStatus::Failed,
             Self::Cancel => TaskStatus::Cancelled,

@@ -8,12 +8,14 @@ use crate::{
     json::JsonObject,
     query::Page,
     queue::{ClaimRequest, ClaimedTask, Conclusion, Heartbeat, Lease, WorkerId},
+    review::{Feedback, Intent, Proposal, Response, ReviewRequest},
     task::{
         Owner,
         outcome::Outcome,
         submit::{IdempotencyKey, NewTask, SubmitOptions},
         work::{AgentWork, Kind, Mode, ResearchWork, SessionLabel, TaskType, Work},
     },
+    usage::{ModelUsage, Tokens, Usage, Usd},
 };
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::{sync::LazyLock, time::Duration};
@@ -138,12 +140,36 @@ pub fn complete(result: &str) -> Conclusion {
 
 /// The end of a task with an error, for good.
 pub fn fail(error: &str) -> Conclusion {
-    Conclusion::Fail { error: error.to_owned(), retry: None }
+    Conclusion::Fail { outcome: Outcome::error(error), retry: None }
 }
 
 /// The end of an attempt with an error, to be tried again after a while.
 pub fn retry_after(error: &str, delay: Duration) -> Conclusion {
-    Conclusion::Fail { error: error.to_owned(), retry: Some(delay) }
+    Conclusion::Fail { outcome: Outcome::error(error), retry: Some(delay) }
+}
+
+/// A task given back, which was not begun.
+pub fn release() -> Conclusion {
+    Conclusion::Release { usage: Usage::default() }
+}
+
+/// So many tokens and nano-dollars, of one model.
+pub fn usage(tokens: i64, nanos: i64) -> Usage {
+    let tokens = Tokens::new(tokens, 0, None).expect("the count is valid");
+    let cost = Usd::from_nanos(nanos).expect("the amount is valid");
+    let (model, provider) = ("m".to_owned(), "p".to_owned());
+    Usage::new(tokens, cost, vec![ModelUsage { model, provider, executions: 1, tokens, cost }])
+}
+
+/// The same end of an attempt that has consumed so much.
+pub fn consuming(usage: Usage, conclusion: Conclusion) -> Conclusion {
+    match conclusion {
+        Conclusion::Complete(outcome) => Conclusion::Complete(Outcome { usage, ..outcome }),
+        Conclusion::Fail { outcome, retry } => {
+            Conclusion::Fail { outcome: Outcome { usage, ..outcome }, retry }
+        }
+        Conclusion::Release { .. } => Conclusion::Release { usage },
+    }
 }
 
 /// A heartbeat that renews a lease for as long as its claim did, and tells
@@ -162,6 +188,23 @@ pub fn final_output(answer: &str) -> NewEvent {
     let agent = Some(NewEvent::FINAL_OUTPUT.to_owned());
     let event = NewEvent::new(EventType::LLM_OUTPUT, agent, Some(answer.to_owned()), None);
     event.expect("the event is valid")
+}
+
+/// A plan of two questions, ready to be approved.
+pub fn proposal(plan: &str) -> Proposal {
+    let questions = vec!["What?".to_owned(), "Why?".to_owned()];
+    Proposal::new(plan.to_owned(), questions, Intent::Ready).expect("the plan is valid")
+}
+
+/// A remark on the latest plan.
+pub fn feedback(number: TaskNumber, message: &str) -> ReviewRequest {
+    let feedback = Feedback::new(message.to_owned()).expect("the remark is valid");
+    ReviewRequest { number, response: Response::Feedback(feedback), version: None }
+}
+
+/// The approval of the latest plan.
+pub const fn approval(number: TaskNumber) -> ReviewRequest {
+    ReviewRequest { number, response: Response::Approve, version: None }
 }
 
 /// The name of an event.

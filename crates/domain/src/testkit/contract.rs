@@ -6,6 +6,7 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod consumed;
 pub mod conversation;
 pub mod event;
 pub mod feed;
@@ -17,10 +18,15 @@ pub mod key;
 pub mod key_change;
 pub mod list;
 pub mod maintenance;
+pub mod past;
 pub mod pause;
 pub mod paused;
+pub mod proposal;
 pub mod reap;
+pub mod release;
 pub mod resume;
+pub mod review;
+pub mod review_race;
 pub mod session;
 pub mod session_change;
 pub mod story;
@@ -104,6 +110,16 @@ macro_rules! contract_suite {
                     turns_are_read_behind_a_task_and_in_parts
                     turns_of_two_sessions_are_apart
                     an_unknown_session_has_no_turns;
+                past:
+                    the_first_task_of_a_session_follows_on_nothing
+                    a_task_follows_on_the_answers_before_it
+                    an_answer_without_text_is_its_structured_form
+                    of_many_turns_the_latest_are_read
+                    long_turns_leave_the_earlier_ones_out
+                    a_task_learns_what_its_session_consumed
+                    a_paused_task_may_read_what_it_follows_on
+                    a_job_follows_on_nothing
+                    only_the_holder_of_a_task_reads_what_it_follows_on;
                 list:
                     an_empty_store_has_empty_lists
                     a_list_shows_the_newest_first
@@ -215,6 +231,7 @@ macro_rules! contract_suite {
                     a_failed_task_keeps_its_progress
                     a_repeated_completion_changes_nothing
                     a_failure_for_good_ends_the_task
+                    a_failure_keeps_what_it_took_to_get_there
                     a_failure_may_ask_for_another_attempt
                     a_repeated_failure_may_come_with_another_delay
                     another_attempt_waits_for_its_delay
@@ -230,6 +247,23 @@ macro_rules! contract_suite {
                     reports_of_one_task_in_a_batch_are_taken_in_order
                     an_empty_batch_has_no_answers
                     a_full_batch_is_taken;
+                release:
+                    a_task_that_is_given_back_is_due_at_once
+                    a_waiting_claim_gets_what_is_given_back
+                    a_task_that_is_given_back_has_lost_no_attempt
+                    a_lost_lease_after_a_task_was_given_back_counts
+                    a_task_that_is_given_back_voids_its_output
+                    a_paused_task_that_is_given_back_stays_paused
+                    a_cancelled_task_cannot_be_given_back
+                    only_the_holder_gives_a_task_back
+                    tasks_are_given_back_in_a_batch_with_other_ends;
+                consumed:
+                    a_task_has_consumed_what_all_its_attempts_report
+                    a_plan_counts_among_what_its_task_consumed
+                    whatever_ends_a_task_keeps_what_it_consumed
+                    a_session_adds_up_all_attempts
+                    a_report_that_is_refused_counts_nothing
+                    no_sum_goes_past_the_largest_amount;
                 cancel:
                     a_queued_task_is_cancelled
                     a_task_that_waits_for_its_time_is_cancelled
@@ -295,6 +329,53 @@ macro_rules! contract_suite {
                     a_deadline_ends_paused_tasks
                     a_paused_task_is_cancelled
                     a_paused_tasks_own_answer_is_its_final_output;
+                proposal:
+                    a_task_without_a_plan_has_no_review
+                    a_proposed_plan_waits_for_its_review
+                    a_proposal_ends_the_claim
+                    a_repeated_proposal_changes_nothing
+                    a_proposal_costs_no_attempt
+                    a_lost_lease_after_a_proposal_is_tried_again
+                    a_proposal_without_the_lease_is_refused
+                    a_proposal_on_an_unknown_task_is_not_found
+                    a_job_has_no_plan
+                    a_proposal_after_the_approval_is_invalid
+                    a_plan_that_nobody_asked_for_leaves_the_one_under_review
+                    a_proposal_of_a_paused_task_leaves_the_pause
+                    a_task_under_review_is_cancelled
+                    a_task_under_review_times_out
+                    a_worker_reads_what_was_said;
+                review:
+                    a_remark_sends_the_task_to_be_planned_again
+                    another_plan_answers_a_remark
+                    an_approved_plan_is_carried_out
+                    a_repeated_approval_changes_nothing
+                    a_word_is_about_the_plan_that_was_seen
+                    a_remark_waits_for_its_plan_alone
+                    a_remark_after_the_approval_is_refused
+                    the_last_plan_can_only_be_approved
+                    what_has_ended_is_not_reviewed
+                    a_word_on_no_plan_is_not_found
+                    a_plan_is_approved_while_the_task_waits_in_the_queue
+                    a_remark_is_made_while_the_task_waits_in_the_queue
+                    nothing_is_said_while_a_worker_has_the_task
+                    an_approval_ends_whatever_pause_there_is
+                    an_approved_task_returns_to_its_place
+                    a_waiting_claim_gets_what_is_approved
+                    reviews_of_two_tasks_are_apart
+                    totals_follow_a_review
+                    a_plan_and_a_word_on_it_are_news;
+                review_race:
+                    of_concurrent_approvals_one_is_told
+                    of_concurrent_remarks_one_is_taken
+                    of_a_remark_and_an_approval_one_is_taken
+                    of_a_word_and_a_cancel_the_cancel_stands
+                    of_an_approval_and_a_resume_both_are_taken
+                    of_a_word_and_a_claim_the_worker_reads_what_is_taken
+                    of_a_proposal_and_a_cancel_the_cancel_stands
+                    of_a_proposal_and_a_pause_the_task_is_paused_once
+                    of_a_proposal_and_the_reaper_one_takes_the_task
+                    concurrent_repetitions_of_a_proposal_are_taken_once;
                 reap:
                     nothing_is_over_in_a_quiet_store
                     an_expired_lease_returns_the_task_at_once
@@ -329,7 +410,10 @@ macro_rules! contract_suite {
                     a_store_that_is_up_answers
                     tidying_changes_nothing_that_is_seen
                     tidying_keeps_the_output_of_live_and_just_ended_tasks
-                    totals_stay_exact_while_writers_and_tidying_run;
+                    totals_stay_exact_while_writers_and_tidying_run
+                    a_kind_is_unserved_while_no_worker_has_any_of_its_tasks
+                    a_task_that_is_not_due_needs_no_worker
+                    a_task_whose_time_has_come_needs_a_worker;
             }
 
             #[test]
@@ -362,7 +446,7 @@ macro_rules! stamp_behaviours {
 #[cfg(test)]
 mod tests {
     /// Each file of behaviours.
-    const FILES: [(&str, &str); 22] = [
+    const FILES: [(&str, &str); 28] = [
         ("submit", include_str!("contract/submit.rs")),
         ("session", include_str!("contract/session.rs")),
         ("conversation", include_str!("contract/conversation.rs")),
@@ -377,10 +461,16 @@ mod tests {
         ("feed", include_str!("contract/feed.rs")),
         ("follow", include_str!("contract/follow.rs")),
         ("finish", include_str!("contract/finish.rs")),
+        ("release", include_str!("contract/release.rs")),
+        ("consumed", include_str!("contract/consumed.rs")),
         ("cancel", include_str!("contract/cancel.rs")),
+        ("past", include_str!("contract/past.rs")),
         ("pause", include_str!("contract/pause.rs")),
         ("resume", include_str!("contract/resume.rs")),
         ("paused", include_str!("contract/paused.rs")),
+        ("proposal", include_str!("contract/proposal.rs")),
+        ("review", include_str!("contract/review.rs")),
+        ("review_race", include_str!("contract/review_race.rs")),
         ("reap", include_str!("contract/reap.rs")),
         ("key", include_str!("contract/key.rs")),
         ("key_change", include_str!("contract/key_change.rs")),

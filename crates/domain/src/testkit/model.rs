@@ -8,6 +8,7 @@
 mod call;
 mod checker;
 mod compare;
+mod review;
 mod world;
 
 use super::StoreFactory;

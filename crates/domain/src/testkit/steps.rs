@@ -11,6 +11,7 @@ use crate::{
         ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Reaped, Report,
         Reported,
     },
+    review::{Review, ReviewError, ReviewRequest},
     session::Session,
     task::{
         Task,
@@ -175,6 +176,30 @@ impl Ports {
     pub async fn control(&self, request: ControlRequest) -> Controlled {
         let answer = self.tasks.control(request).await.expect("the control is answered");
         answer.expect("the task exists")
+    }
+
+    /// A task of the default user whose worker has proposed this plan.
+    pub async fn proposed(&self, plan: &str) -> ClaimedTask {
+        let task = self.running().await;
+        self.propose(&task, plan).await;
+        task
+    }
+
+    /// Proposes a plan, which is taken.
+    pub async fn propose(&self, task: &ClaimedTask, plan: &str) {
+        let answer = self.queue.propose(build::lease(task), build::proposal(plan)).await;
+        answer.expect("the plan is taken");
+    }
+
+    /// The review of a task's plan.
+    pub async fn review(&self, number: TaskNumber) -> Review {
+        let review = self.reviews.find_review(number).await.expect("the review is read");
+        review.expect("a plan was proposed")
+    }
+
+    /// What comes of a word on a plan.
+    pub async fn respond(&self, request: ReviewRequest) -> Result<Option<i64>, ReviewError> {
+        self.reviews.respond(request).await
     }
 
     /// What is found to be over.

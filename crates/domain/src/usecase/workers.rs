@@ -5,10 +5,12 @@ use crate::{
     event::NewEvent,
     ports::TaskQueue,
     queue::{
-        ClaimRequest, ClaimedTask, Conclusion, Heartbeat, HeartbeatReply, Lease, Report, Reported,
+        ClaimRequest, ClaimedTask, Conclusion, Conversation, Heartbeat, HeartbeatReply, Lease,
+        Report, Reported,
     },
+    review::{Proposal, Review},
     task::{Attempt, outcome::Outcome},
-    text,
+    usage::Usage,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -24,10 +26,15 @@ pub enum Verdict {
     Complete(Outcome),
     /// It went wrong.
     Fail {
-        /// Why.
-        error: String,
+        /// Why, and what it took to get there.
+        outcome: Outcome,
         /// Whether another attempt may help.
         retry: bool,
+    },
+    /// Somebody else is to do it.
+    Release {
+        /// What it took so far.
+        usage: Usage,
     },
 }
 
@@ -66,6 +73,18 @@ impl Workers {
         self.queue.record(lease, events).await
     }
 
+    /// Reads what a task follows on, with so many turns at most.
+    ///
+    /// # Errors
+    /// As [`TaskQueue::conversation`].
+    pub async fn conversation(
+        &self,
+        lease: Lease,
+        turns: u16,
+    ) -> Result<Conversation, ReportError> {
+        self.queue.conversation(lease, turns).await
+    }
+
     /// Takes the ends of tasks, each for itself, in order. A failure that asks
     /// for a retry is given its delay here.
     ///
@@ -75,14 +94,30 @@ impl Workers {
         let reports = ends.into_iter().map(|(lease, verdict)| {
             let conclusion = match verdict {
                 Verdict::Complete(outcome) => Conclusion::Complete(outcome),
-                Verdict::Fail { error, retry } => Conclusion::Fail {
-                    error: text::replace_nul(error),
-                    retry: retry.then(|| retry_delay(lease.attempt)),
-                },
+                Verdict::Fail { outcome, retry } => {
+                    Conclusion::Fail { outcome, retry: retry.then(|| retry_delay(lease.attempt)) }
+                }
+                Verdict::Release { usage } => Conclusion::Release { usage },
             };
             Report { lease, conclusion }
         });
         self.queue.finish(reports.collect()).await
+    }
+
+    /// Reads the review of a held task's plan.
+    ///
+    /// # Errors
+    /// As [`TaskQueue::review`].
+    pub async fn review(&self, lease: Lease) -> Result<Option<Review>, ReportError> {
+        self.queue.review(lease).await
+    }
+
+    /// Proposes a plan for review and lets go of the task.
+    ///
+    /// # Errors
+    /// As [`TaskQueue::propose`].
+    pub async fn propose(&self, lease: Lease, proposal: Proposal) -> Result<(), ReportError> {
+        self.queue.propose(lease, proposal).await
     }
 }
 

@@ -19,7 +19,7 @@ use taskgate_domain::{
 };
 
 /// A task and its log, which mocks read as a store would.
-struct World {
+pub(crate) struct World {
     task: Mutex<Task>,
     log: Mutex<Vec<Arc<TaskEvent>>>,
     /// What happens while a follower waits for news, one entry for each wait.
@@ -36,7 +36,7 @@ fn event(name: &str) -> NewEvent {
 }
 
 impl World {
-    fn new(log: &[&'static str], future: &[&[&'static str]]) -> Arc<Self> {
+    pub(crate) fn new(log: &[&'static str], future: &[&[&'static str]]) -> Arc<Self> {
         let NewTask { id, owner, work, .. } = build::agent_task(UserId::DEFAULT);
         let state = TaskState::Live(Live {
             status: LiveStatus::Running,
@@ -78,10 +78,14 @@ impl World {
         log.iter().filter(|event| event.seq > after).take(limit.into()).cloned().collect()
     }
 
-    fn events(self: &Arc<Self>) -> Events {
+    pub(crate) fn tasks(self: &Arc<Self>) -> MockTaskRepository {
         let mut tasks = MockTaskRepository::new();
         let world = self.clone();
         tasks.expect_find().returning(move |_| Ok(Some(world.task.lock().unwrap().clone())));
+        tasks
+    }
+
+    pub(crate) fn events(self: &Arc<Self>) -> Events {
         let mut log = MockEventLog::new();
         let world = self.clone();
         log.expect_events().returning(move |_, after, limit| Ok(world.read(after, limit)));
@@ -96,10 +100,11 @@ impl World {
                     let next = world.future.lock().unwrap().pop();
                     world.write(&next.expect("nothing happens any more"));
                 }
+                world.read(0, u16::MAX).last().map_or(0, |event| event.seq)
             });
             Box::new(news)
         });
-        Events::new(Arc::new(tasks), Arc::new(log), Arc::new(feed))
+        Events::new(Arc::new(self.tasks()), Arc::new(log), Arc::new(feed))
     }
 
     async fn follow(self: &Arc<Self>, from: Position) -> Follow {

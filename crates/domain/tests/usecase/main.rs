@@ -6,6 +6,8 @@ mod events;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod reviews;
+#[cfg(test)]
 mod tasks;
 #[cfg(test)]
 mod workers;

@@ -15,7 +15,7 @@ fn lease(attempt: i64) -> Lease {
 }
 
 fn failure(error: &str, retry: bool) -> Verdict {
-    Verdict::Fail { error: error.to_owned(), retry }
+    Verdict::Fail { outcome: Outcome::error(error), retry }
 }
 
 /// What reaches the queue when a worker reports this.
@@ -43,12 +43,12 @@ async fn only_a_failure_that_may_be_retried_has_a_delay() {
     let reports = reported(ends).await;
     assert!(reports.iter().map(|report| &report.lease).eq(&leases), "in the order given");
     assert_eq!(reports[0].conclusion, Conclusion::Complete(outcome));
-    let error = "broken".to_owned();
-    assert_eq!(reports[1].conclusion, Conclusion::Fail { error, retry: None });
-    let Conclusion::Fail { error, retry: Some(delay) } = &reports[2].conclusion else {
+    let broken = Outcome::error("broken");
+    assert_eq!(reports[1].conclusion, Conclusion::Fail { outcome: broken, retry: None });
+    let Conclusion::Fail { outcome, retry: Some(delay) } = &reports[2].conclusion else {
         panic!("{:?} is to be retried", reports[2]);
     };
-    assert_eq!(error, "busy");
+    assert_eq!(outcome.reason(), "busy");
     assert!(*delay <= Duration::from_secs(1), "the first retry waits {delay:?}");
 }
 

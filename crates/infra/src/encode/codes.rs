@@ -94,7 +94,12 @@ pub(super) fn mode(code: i16) -> QueryResult<Mode> {
     decode("mode", code, &Mode::ALL, mode_code)
 }
 
-fn decode<T: Copy>(name: &str, code: i16, all: &[T], encode: fn(T) -> i16) -> QueryResult<T> {
+pub(super) fn decode<T: Copy>(
+    name: &str,
+    code: i16,
+    all: &[T],
+    encode: fn(T) -> i16,
+) -> QueryResult<T> {
     let found = all.iter().copied().find(|value| encode(*value) == code);
     found.ok_or_else(|| unreadable(format_args!("unknown {name} {code}")))
 }

@@ -36,15 +36,20 @@ pub(crate) struct SumColumns {
     pub(crate) cost_nanos: i64,
 }
 
+/// The tokens and the money of a scope, whatever became of its tasks.
+pub(crate) fn consumed(sums: &[SumColumns]) -> QueryResult<(i64, Usd)> {
+    let sum = |of: fn(&SumColumns) -> i64| sums.iter().map(of).fold(0, i64::saturating_add);
+    let cost = Usd::from_nanos(sum(|sum| sum.cost_nanos)).map_err(unreadable)?;
+    Ok((sum(|sum| sum.tokens), cost))
+}
+
 impl SessionFacts {
     /// The session, whose tasks add up to these.
     pub(crate) fn session(self, sums: &[SumColumns]) -> QueryResult<Session> {
         let (mut tasks, mut succeeded, mut failed) = (0, 0, 0);
-        let (mut tokens, mut cost) = (0_i64, 0_i64);
+        let (tokens, cost) = consumed(sums)?;
         for sum in sums.iter().filter(|sum| sum.status != SESSIONS) {
             tasks += sum.tasks;
-            tokens = tokens.saturating_add(sum.tokens);
-            cost = cost.saturating_add(sum.cost_nanos);
             match status(sum.status)? {
                 TaskStatus::Completed => succeeded += sum.tasks,
                 TaskStatus::Failed | TaskStatus::TimedOut => failed += sum.tasks,
@@ -71,7 +76,7 @@ impl SessionFacts {
             succeeded,
             failed,
             tokens,
-            cost: Usd::from_nanos(cost).map_err(unreadable)?,
+            cost,
             latest: self.latest.map(latest).transpose()?,
         })
     }

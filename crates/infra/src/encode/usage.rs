@@ -19,6 +19,17 @@ pub(crate) struct UsageColumns {
 }
 
 impl UsageColumns {
+    /// Tokens that were sent, written and all together, and nano-dollars.
+    pub(crate) const fn amounts(self) -> [i64; 4] {
+        [self.prompt_tokens, self.completion_tokens, self.total_tokens, self.cost_nanos]
+    }
+
+    /// The usage, with the shares of models from their JSON column.
+    pub(crate) fn usage(self, models: Option<&str>) -> QueryResult<Usage> {
+        let models = models.map_or(Ok(Vec::new()), model_usages)?;
+        Ok(Usage::new(self.tokens()?, self.cost()?, models))
+    }
+
     pub(super) fn tokens(self) -> QueryResult<Tokens> {
         Tokens::new(self.prompt_tokens, self.completion_tokens, Some(self.total_tokens))
             .map_err(unreadable)
@@ -73,7 +84,7 @@ pub(crate) fn models_column(models: &[ModelUsage]) -> QueryResult<Option<String>
 }
 
 /// The shares of models of a JSON column.
-pub(super) fn model_usages(text: &str) -> QueryResult<Vec<ModelUsage>> {
+fn model_usages(text: &str) -> QueryResult<Vec<ModelUsage>> {
     let columns: Vec<ModelColumns<'_>> = serde_json::from_str(text).map_err(unreadable)?;
     let usage = |columns: ModelColumns<'_>| {
         Ok::<_, InvalidValue>(ModelUsage {

@@ -1,9 +1,14 @@
 //! The two moves of tasks that somebody else than a claim or an owner makes: to
 //! the end, and out of a worker's hands.
 
-use super::{News, events::columns, row::row};
+use super::{
+    News,
+    consumed::{amounts, consume, consumed, models},
+    events::columns,
+    row::row,
+};
 use crate::{
-    encode::{UsageColumns, models_column, status, status_code},
+    encode::{claimed, status, status_code},
     feed::ENDED,
     statement::sql,
 };
@@ -21,6 +26,7 @@ use taskgate_domain::{
         status::{LiveStatus, TaskStatus, Transition},
         work::Kind,
     },
+    usage::Usage,
 };
 
 /// The end of a task.
@@ -67,12 +73,16 @@ pub(super) struct Release<'a> {
     pub(super) number: i64,
     /// The claim that it ends.
     pub(super) attempt: i32,
+    /// Whether the claim counts among those that the task may have.
+    pub(super) counts: bool,
     /// Whether the claim's worker asked for it.
     pub(super) reported: bool,
     /// How long to put it off, in microseconds.
     pub(super) delay: i64,
     /// What the log says of it.
     pub(super) message: &'a str,
+    /// What it consumed.
+    pub(super) usage: Cow<'a, Usage>,
 }
 
 row! {
@@ -122,12 +132,26 @@ macro_rules! count_moves {
 }
 pub(super) use count_moves;
 
+/// Each task is looked up by its number: of a join, the planner would walk through
+/// all of `live_tasks` for each of `v`, if that was empty when it last looked.
+///
 /// The status of a row may be left when its bit is set in `sources`. The first
 /// event is left out when it is `final`, the final output, and the worker has
 /// recorded its own.
 const END: &str = concat!(
-    "WITH ended AS (
-        DELETE FROM live_tasks l USING unnest(
+    "WITH ended AS MATERIALIZED (
+        SELECT l.owner_id, l.group_id, l.status AS old_status, l.attempt AS latest,
+            v.attempt IS NOT NULL AS reported,
+            CASE WHEN v.status = ? AND l.total > 0 THEN l.total ELSE l.progress END AS progress,
+            l.total, l.started_at, greatest(now(), l.updated_at) AS at,
+            l.last_seq, (l.answered AND v.final)::integer AS skipped, ",
+    consumed!(),
+    ", v.number, v.status, v.cancelled_by, v.cancel_reason,
+            v.model, v.provider, v.error, v.result, v.response, v.metadata,
+            v.type_1, v.agent_1, v.message_1, v.payload_1,
+            v.type_2, v.agent_2, v.message_2, v.payload_2,
+            v.type_3, v.agent_3, v.message_3, v.payload_3
+        FROM unnest(
             ?::bigint[], ?::integer[], ?::integer[], ?::smallint[], ?::uuid[], ?::text[],
             ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[],
             ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[], ?::text[],
@@ -139,13 +163,14 @@ const END: &str = concat!(
             model, provider, error, result, response, metadata, models, final,
             type_1, agent_1, message_1, payload_1, type_2, agent_2, message_2, payload_2,
             type_3, agent_3, message_3, payload_3)
-        WHERE l.task_number = v.number AND (v.sources >> l.status) & 1 = 1
-            AND (v.attempt IS NULL OR (l.attempt = v.attempt AND l.worker IS NOT NULL))
-        RETURNING l.owner_id, l.group_id, l.status AS old_status, l.attempt AS latest,
-            v.attempt IS NOT NULL AS reported,
-            CASE WHEN v.status = ? AND l.total > 0 THEN l.total ELSE l.progress END AS progress,
-            l.total, l.started_at, greatest(now(), l.updated_at) AS at,
-            l.last_seq, (l.answered AND v.final)::integer AS skipped, v.*
+        CROSS JOIN LATERAL (
+            SELECT * FROM live_tasks l
+            WHERE l.task_number = v.number AND (v.sources >> l.status) & 1 = 1
+                AND (v.attempt IS NULL OR (l.attempt = v.attempt AND l.worker IS NOT NULL))
+            LIMIT 1 FOR UPDATE
+        ) l
+    ), removed AS (
+        DELETE FROM live_tasks WHERE task_number = ANY (ARRAY (SELECT number FROM ended))
     ), finished AS (
         INSERT INTO finished_tasks (task_number, owner_id, group_id, status, attempt,
             reported, progress, total, started_at, finished_at,
@@ -156,7 +181,7 @@ const END: &str = concat!(
             reported, progress, total, started_at, at,
             prompt_tokens, completion_tokens, total_tokens, cost_nanos,
             cancelled_by, cancel_reason,
-            model, provider, error, result, response::json, metadata::json, models::json
+            model, provider, error, result, response::json, metadata::json, models
         FROM ended
     ), event AS (
         INSERT INTO task_events (task_number, seq, at, type, agent, message, payload)
@@ -189,13 +214,12 @@ pub(super) fn end(
         return Ok(Moved::new());
     }
     ends.sort_unstable_by_key(|end| end.number);
-    let usages = column(&ends, |end| UsageColumns::from(&end.outcome.usage));
-    let models: QueryResult<Vec<_>> =
-        ends.iter().map(|end| models_column(end.outcome.usage.models())).collect();
+    let usages = ends.iter().map(|end| &end.outcome.usage);
     let is_final = |end: &End<'_>| end.events.first().is_some_and(NewEvent::is_final_output);
     let events =
         (0..EVENTS).flat_map(|place| columns(ends.iter().map(move |e| e.events.get(place))));
     let rows: Vec<MovedRow> = sql(END)
+        .bind::<SmallInt, _>(status_code(Transition::Complete.target()))
         .bind::<Array<BigInt>, _>(column(&ends, |end| end.number))
         .bind::<Array<Nullable<Integer>>, _>(column(&ends, |end| end.attempt))
         .bind::<Array<Integer>, _>(column(&ends, |end| status_bits(end.sources)))
@@ -204,20 +228,16 @@ pub(super) fn end(
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| {
             end.cancelled.and_then(|(_, why)| why)
         }))
-        .bind::<Array<BigInt>, _>(column(&usages, |usage| usage.prompt_tokens))
-        .bind::<Array<BigInt>, _>(column(&usages, |usage| usage.completion_tokens))
-        .bind::<Array<BigInt>, _>(column(&usages, |usage| usage.total_tokens))
-        .bind::<Array<BigInt>, _>(column(&usages, |usage| usage.cost_nanos))
+        .bind_all::<Array<BigInt>, _>(amounts(usages.clone()))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| end.outcome.model.as_deref()))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| end.outcome.provider.as_deref()))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| end.outcome.error.as_deref()))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| end.outcome.result.as_deref()))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| json(end.outcome.response.as_ref())))
         .bind::<Array<Nullable<Text>>, _>(column(&ends, |end| json(end.outcome.metadata.as_ref())))
-        .bind::<Array<Nullable<Text>>, _>(models?)
+        .bind::<Array<Nullable<Text>>, _>(models(usages)?)
         .bind::<Array<Bool>, _>(column(&ends, is_final))
         .bind_all::<Array<Nullable<Text>>, _>(events.collect())
-        .bind::<SmallInt, _>(status_code(Transition::Complete.target()))
         .load(connection)?;
     moved(rows, news)
 }
@@ -227,23 +247,30 @@ pub(super) fn end(
 const RELEASE: &str = concat!(
     "WITH held AS MATERIALIZED (
         SELECT v.*, l.status AS old_status FROM unnest(
-            ?::bigint[], ?::integer[], ?::boolean[], ?::bigint[],
+            ?::bigint[], ?::integer[], ?::boolean[], ?::boolean[], ?::bigint[],
+            ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::text[],
             ?::text[], ?::text[], ?::text[], ?::text[]
-        ) AS v (number, attempt, reported, delay, type, agent, message, payload)
-        JOIN live_tasks l ON l.task_number = v.number
-        WHERE l.attempt = v.attempt AND l.worker IS NOT NULL AND (? >> l.status) & 1 = 1
-        ORDER BY l.task_number FOR UPDATE OF l
+        ) AS v (number, attempt, counts, reported, delay,
+            prompt_tokens, completion_tokens, total_tokens, cost_nanos, models,
+            type, agent, message, payload)
+        CROSS JOIN LATERAL (
+            SELECT status FROM live_tasks l
+            WHERE l.task_number = v.number AND l.attempt = v.attempt AND l.worker IS NOT NULL
+                AND (NOT v.counts OR l.attempt < l.max_attempts) AND (? >> l.status) & 1 = 1
+            LIMIT 1 FOR UPDATE
+        ) l
     ), released AS (
         UPDATE live_tasks l SET
             status = CASE WHEN l.paused_at IS NULL THEN ?::smallint ELSE l.status END,
-            ready = h.delay <= 0 AND l.paused_at IS NULL,
-            run_after = CASE WHEN h.delay > 0 THEN now() + h.delay * interval '1 microsecond' END,
-            reported = h.reported,
-            worker = NULL, lease_expires_at = NULL, lease_micros = NULL,
+            ready = v.delay <= 0 AND l.paused_at IS NULL,
+            run_after = CASE WHEN v.delay > 0 THEN now() + v.delay * interval '1 microsecond' END,
+            max_attempts = l.max_attempts + (NOT v.counts)::integer, reported = v.reported, ",
+    consume!(),
+    ", worker = NULL, lease_expires_at = NULL, lease_micros = NULL,
             last_seq = l.last_seq + 1, updated_at = greatest(now(), l.updated_at)
-        FROM held h WHERE l.task_number = h.number
-        RETURNING h.number, l.attempt, l.owner_id, l.group_id, h.old_status, l.status,
-            l.last_seq, l.updated_at, h.type, h.agent, h.message, h.payload
+        FROM held v WHERE l.task_number = v.number
+        RETURNING v.number, l.attempt, l.owner_id, l.group_id, v.old_status, l.status,
+            l.last_seq, l.updated_at, v.type, v.agent, v.message, v.payload
     ), event AS (
         INSERT INTO task_events (task_number, seq, at, type, agent, message, payload)
         SELECT number, last_seq, updated_at, type, agent, message, payload::json FROM released
@@ -252,24 +279,31 @@ const RELEASE: &str = concat!(
     ") SELECT number, attempt, status, last_seq FROM released"
 );
 
-/// Takes tasks out of their workers' hands where those have them, and returns
-/// them.
+/// Takes tasks out of their workers' hands where those have them and, if the claim
+/// counts, they may have another; returns them.
 pub(super) fn release(
     connection: &mut PgConnection,
-    releases: &[Release<'_>],
+    mut releases: Vec<Release<'_>>,
     news: &mut News,
 ) -> QueryResult<Moved> {
     if releases.is_empty() {
         return Ok(Moved::new());
     }
-    let events = column(releases, |release| NewEvent::released(release.message));
+    releases.sort_unstable_by_key(|release| release.number);
+    let story =
+        |release: &Release<'_>| Ok(NewEvent::released(claimed(release.attempt)?, release.message));
+    let events: Vec<NewEvent> = releases.iter().map(story).collect::<QueryResult<_>>()?;
+    let usages = releases.iter().map(|release| release.usage.as_ref());
     let sources =
         status_bits(Transition::Release.sources()) | status_bits(Transition::Park.sources());
     let rows: Vec<MovedRow> = sql(RELEASE)
-        .bind::<Array<BigInt>, _>(column(releases, |release| release.number))
-        .bind::<Array<Integer>, _>(column(releases, |release| release.attempt))
-        .bind::<Array<Bool>, _>(column(releases, |release| release.reported))
-        .bind::<Array<BigInt>, _>(column(releases, |release| release.delay))
+        .bind::<Array<BigInt>, _>(column(&releases, |release| release.number))
+        .bind::<Array<Integer>, _>(column(&releases, |release| release.attempt))
+        .bind::<Array<Bool>, _>(column(&releases, |release| release.counts))
+        .bind::<Array<Bool>, _>(column(&releases, |release| release.reported))
+        .bind::<Array<BigInt>, _>(column(&releases, |release| release.delay))
+        .bind_all::<Array<BigInt>, _>(amounts(usages.clone()))
+        .bind::<Array<Nullable<Text>>, _>(models(usages)?)
         .bind_all::<Array<Nullable<Text>>, _>(columns(events.iter().map(Some)))
         .bind::<Integer, _>(sources)
         .bind::<SmallInt, _>(status_code(Transition::Release.target()))

@@ -3,11 +3,10 @@
 use super::{
     News,
     change::{count_moves, status_bits},
-    row::{Values, asked, asked_columns},
+    row::{Values, asked, asked_columns, row, usage},
 };
 use crate::{
-    encode::{self, Asked, kind_code, status_code},
-    error::unreadable,
+    encode::{self, Asked, UsageColumns, kind_code, status_code},
     pool::Caller,
     statement::sql,
 };
@@ -18,7 +17,7 @@ use diesel::{
     pg::Pg,
     result::Error as QueryError,
     row::NamedRow,
-    sql_types::{Array, BigInt, Integer, SmallInt, Text, Timestamptz},
+    sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz},
 };
 use std::cmp::Reverse;
 use taskgate_domain::{
@@ -86,13 +85,15 @@ const CLAIM: &str = concat!(
             last_seq = l.last_seq + 1, updated_at = greatest(now(), l.updated_at)
         FROM due WHERE l.task_number = due.task_number
         RETURNING l.task_number, l.owner_id, l.group_id, due.old_status, l.status,
-            l.priority, l.attempt, l.lease_expires_at, l.last_seq, l.updated_at
+            l.priority, l.attempt, l.lease_expires_at, l.last_seq, l.updated_at,
+            l.prompt_tokens, l.completion_tokens, l.total_tokens, l.cost_nanos, l.models
     ), event AS (
         INSERT INTO task_events (task_number, seq, at, type)
         SELECT task_number, last_seq, updated_at, ? FROM taken
     ), counted AS (",
     count_moves!("taken"),
-    ") SELECT c.priority, c.attempt, c.lease_expires_at, c.last_seq, ",
+    ") SELECT c.priority, c.attempt, c.lease_expires_at, c.last_seq,
+        c.prompt_tokens, c.completion_tokens, c.total_tokens, c.cost_nanos, c.models::text, ",
     asked_columns!(),
     " FROM taken c JOIN tasks t ON t.number = c.task_number"
 );
@@ -104,11 +105,40 @@ const ADMIT: &str = "
         ORDER BY run_after LIMIT 1000 FOR UPDATE SKIP LOCKED
     ))";
 
+/// The kinds of which a task is due, admitted or not, and none is leased. A
+/// limited subquery is answered from an index, while the planner might collect
+/// all rows of a plain EXISTS.
+const UNSERVED: &str = "
+    SELECT k.kind FROM unnest(?::smallint[]) AS k (kind)
+    WHERE coalesce(
+        (SELECT true FROM live_tasks l WHERE l.kind = k.kind AND l.ready LIMIT 1),
+        (SELECT true FROM live_tasks l
+            WHERE l.kind = k.kind AND l.run_after <= now() AND l.paused_at IS NULL LIMIT 1)
+    ) AND (
+        SELECT true FROM live_tasks l WHERE l.kind = k.kind AND l.worker IS NOT NULL LIMIT 1
+    ) IS NULL";
+
+row! {
+    KindRow {
+        kind: SmallInt => i16,
+    }
+}
+
+/// The kinds that wait for a worker.
+pub(super) fn unserved(connection: &mut PgConnection) -> QueryResult<Vec<Kind>> {
+    let rows: Vec<KindRow> = sql(UNSERVED)
+        .bind::<Array<SmallInt>, _>(Kind::ALL.map(kind_code).to_vec())
+        .load(connection)?;
+    rows.into_iter().map(|row| encode::kind(row.kind)).collect()
+}
+
 struct ClaimedRow {
     priority: i16,
     attempt: i32,
     lease_expires_at: DateTime<Utc>,
     last_seq: i64,
+    consumed: UsageColumns,
+    models: Option<String>,
     asked: Asked,
 }
 
@@ -120,6 +150,8 @@ impl QueryableByName<Pg> for ClaimedRow {
             attempt: values.next::<Integer, _>()?,
             lease_expires_at: values.next::<Timestamptz, _>()?,
             last_seq: values.next::<BigInt, _>()?,
+            consumed: usage(&mut values)?,
+            models: values.next::<Nullable<Text>, _>()?,
             asked: asked(&mut values)?,
         })
     }
@@ -183,13 +215,13 @@ fn take_of(
 
 impl ClaimedRow {
     fn task(self) -> QueryResult<ClaimedTask> {
-        let attempt = encode::attempt(self.attempt)?;
         Ok(ClaimedTask {
             id: TaskId::from_bits(self.asked.id.as_u128()),
             number: encode::number(self.asked.number)?,
-            attempt: attempt.ok_or_else(|| unreadable("a claimed task has no attempt"))?,
+            attempt: encode::claimed(self.attempt)?,
             lease_expires_at: self.lease_expires_at,
             deadline: self.asked.deadline,
+            consumed: self.consumed.usage(self.models.as_deref())?,
             work: self.asked.work()?,
         })
     }

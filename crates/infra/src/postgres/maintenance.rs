@@ -87,13 +87,15 @@ fn take_back(connection: &mut PgConnection, max: u16, news: &mut News) -> QueryR
         .map(|row| Release {
             number: row.number,
             attempt: row.attempt,
+            counts: true,
             reported: false,
             delay: 0,
             message: encode::WORKER_SILENT,
+            usage: Cow::default(),
         })
         .collect();
     let ended = change::end(connection, ends?, news)?.len();
-    Ok(ended + change::release(connection, &releases, news)?.len())
+    Ok(ended + change::release(connection, releases, news)?.len())
 }
 
 const FOLD: &str = "

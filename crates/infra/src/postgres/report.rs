@@ -32,11 +32,12 @@ use taskgate_domain::{
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
     },
+    usage::Usage,
 };
 use uuid::Uuid;
 
 /// Where a worker may report from: wherever it may end the task from.
-const HELD: &[LiveStatus] = Transition::Complete.sources();
+pub(super) const HELD: &[LiveStatus] = Transition::Complete.sources();
 
 /// Whether there is something to tell is judged by the numbers as they were;
 /// `progressed` writes them as [`NewEvent::progressed`] does, for only here both
@@ -173,26 +174,25 @@ pub(super) fn record(
 }
 
 row! {
-    /// What never changes of a task and decides how it may end.
+    /// What decides how a task may end, and never changes.
     FactsRow {
         id: SqlUuid => Uuid,
         number: BigInt => i64,
         kind: SmallInt => i16,
-        max_attempts: Integer => i32,
     }
 }
 
-/// What a valid report does to its task.
-#[expect(clippy::large_enum_variant, reason = "each is moved into a list at once")]
-enum Move<'a> {
-    End(End<'a>),
-    Release(Release<'a>),
+/// What a valid report does to its task: it returns to the queue if it may, and
+/// ends otherwise.
+struct Move<'a> {
+    release: Option<Release<'a>>,
+    end: Option<End<'a>>,
 }
 
 /// Takes the ends of tasks, each for itself.
 ///
-/// Those that fit are stored first, by one statement for the ends and one for
-/// the returns to the queue; what a report deserves that was not stored is
+/// Those that fit are stored first, by one statement for the returns to the queue
+/// and one for the ends; what a report deserves that was not stored is
 /// read afterwards. So the second of two equal reports in a batch is told that
 /// it was accepted before.
 pub(super) fn finish(
@@ -202,7 +202,7 @@ pub(super) fn finish(
 ) -> QueryResult<Vec<Reported>> {
     let facts = facts(connection, reports)?;
     let facts = |report: &Report| facts.get(&id_column(report.lease.task));
-    let (mut ends, mut releases) = (Vec::new(), Vec::new());
+    let (mut releases, mut ends) = (Vec::new(), Vec::new());
     let mut refused: HashMap<usize, ReportError> = HashMap::new();
     let mut first = HashSet::new();
     for (at, report) in reports.iter().enumerate() {
@@ -211,12 +211,17 @@ pub(super) fn finish(
                 refused.insert(at, error);
             }
             Ok(_) if !first.insert(report.lease) => {}
-            Ok(Move::End(end)) => ends.push(end),
-            Ok(Move::Release(release)) => releases.push(release),
+            Ok(Move { release, end }) => {
+                releases.extend(release);
+                ends.extend(end.map(|end| (report.lease.attempt.get(), end)));
+            }
         }
     }
-    let mut moved = change::end(connection, ends, news)?;
-    moved.extend(change::release(connection, &releases, news)?);
+    let mut moved = change::release(connection, releases, news)?;
+    let ends =
+        ends.into_iter().filter(|(attempt, end)| !moved.contains_key(&(end.number, *attempt)));
+    let ended = change::end(connection, ends.map(|(_, end)| end).collect(), news)?;
+    moved.extend(ended);
     let mut answers: Vec<Option<Reported>> = reports
         .iter()
         .enumerate()
@@ -236,10 +241,9 @@ fn facts(
     reports: &[Report],
 ) -> QueryResult<HashMap<Uuid, FactsRow>> {
     let ids: Vec<Uuid> = reports.iter().map(|report| id_column(report.lease.task)).collect();
-    let rows: Vec<FactsRow> =
-        sql("SELECT id, number, kind, max_attempts FROM tasks WHERE id = ANY (?)")
-            .bind::<Array<SqlUuid>, _>(ids)
-            .load(connection)?;
+    let rows: Vec<FactsRow> = sql("SELECT id, number, kind FROM tasks WHERE id = ANY (?)")
+        .bind::<Array<SqlUuid>, _>(ids)
+        .load(connection)?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
@@ -247,25 +251,32 @@ fn facts(
 fn judge<'a>(report: &'a Report, facts: &FactsRow) -> QueryResult<Result<Move<'a>, ReportError>> {
     let attempt = report.lease.attempt.get();
     let kind = encode::kind(facts.kind)?;
-    let end = |transition, outcome| {
-        Move::End(End::of(facts.number, kind, Some(attempt), transition, outcome))
+    let end = |transition, outcome: &'a Outcome| {
+        End::of(facts.number, kind, Some(attempt), transition, Cow::Borrowed(outcome))
+    };
+    let release = |counts, usage: &'a Usage| Release {
+        number: facts.number,
+        attempt,
+        counts,
+        reported: true,
+        delay: 0,
+        message: encode::GIVEN_BACK,
+        usage: Cow::Borrowed(usage),
     };
     Ok(match &report.conclusion {
         Conclusion::Complete(outcome) => match outcome.check(kind) {
-            Ok(()) => Ok(end(Transition::Complete, Cow::Borrowed(outcome))),
+            Ok(()) => Ok(Move { release: None, end: Some(end(Transition::Complete, outcome)) }),
             Err(invalid) => Err(invalid.into()),
         },
-        Conclusion::Fail { error, retry: Some(delay) } if attempt < facts.max_attempts => {
-            Ok(Move::Release(Release {
-                number: facts.number,
-                attempt,
-                reported: true,
-                delay: micros(*delay),
-                message: error,
-            }))
+        Conclusion::Fail { outcome, retry } => {
+            let release = retry.map(|delay| {
+                let (delay, message) = (micros(delay), outcome.reason());
+                Release { delay, message, ..release(true, &outcome.usage) }
+            });
+            Ok(Move { release, end: Some(end(Transition::Fail, outcome)) })
         }
-        Conclusion::Fail { error, .. } => {
-            Ok(end(Transition::Fail, Cow::Owned(Outcome::error(error.as_str()))))
+        Conclusion::Release { usage } => {
+            Ok(Move { release: Some(release(false, usage)), end: None })
         }
     })
 }
@@ -313,6 +324,7 @@ impl SettledRow {
             Conclusion::Fail { retry: Some(_), .. } => {
                 &[Transition::Release, Transition::Park, Transition::Fail]
             }
+            Conclusion::Release { .. } => &[Transition::Release, Transition::Park],
         };
         let mut statuses = results.iter().map(|transition| transition.target());
         (self.reported && self.attempt == report.lease.attempt.get())
@@ -321,7 +333,11 @@ impl SettledRow {
     }
 }
 
-fn settled(connection: &mut PgConnection, tasks: &[TaskId]) -> QueryResult<Vec<SettledRow>> {
+/// Where some tasks are.
+pub(super) fn settled(
+    connection: &mut PgConnection,
+    tasks: &[TaskId],
+) -> QueryResult<Vec<SettledRow>> {
     sql("SELECT t.id, coalesce(l.status, f.status), coalesce(l.attempt, f.attempt),
             coalesce(l.reported, f.reported), f.finished_at
          FROM tasks t

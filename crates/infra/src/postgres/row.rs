@@ -250,7 +250,9 @@ impl QueryableByName<Pg> for SummaryRow {
     }
 }
 
-fn usage<'a, R: NamedRow<'a, Pg>>(values: &mut Values<'_, R>) -> deserialize::Result<UsageColumns> {
+pub(super) fn usage<'a, R: NamedRow<'a, Pg>>(
+    values: &mut Values<'_, R>,
+) -> deserialize::Result<UsageColumns> {
     Ok(UsageColumns {
         prompt_tokens: values.next::<BigInt, _>()?,
         completion_tokens: values.next::<BigInt, _>()?,

@@ -85,9 +85,9 @@ const SUBMIT: &str = concat!(
             coalesce(known_group, (SELECT m.id FROM made m)) AS final_group
         FROM accepted a
     ), task AS (
-        INSERT INTO tasks (id, owner_id, group_id, kind, max_attempts, deadline,
+        INSERT INTO tasks (id, owner_id, group_id, kind, deadline,
             project_id, mode, session, query, payload)
-        SELECT id, owner_id, final_group, kind, max_attempts, deadline, ?, ?, ?, ?, ?::json
+        SELECT id, owner_id, final_group, kind, deadline, ?, ?, ?, ?, ?::json
         FROM placed
         RETURNING number, created_at, deadline
     ), live AS (

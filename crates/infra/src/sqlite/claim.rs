@@ -3,6 +3,7 @@
 use super::{
     QUEUED,
     columns::{At, micros},
+    consumed::{CONSUMED, ConsumedRow},
     events::News,
     find,
 };
@@ -37,23 +38,20 @@ pub(super) fn claim(
         return Ok(Vec::new());
     }
     let numbers_json = serde_json::to_string(&numbers).map_err(unreadable)?;
-    let mut attempts = lease(connection, request, &numbers_json, now)?;
+    let mut leased = lease(connection, request, &numbers_json, now)?;
     write_events(connection, news, &numbers_json)?;
     let expires = now.after(request.lease).into();
     let mut claimed = HashMap::with_capacity(numbers.len());
     for row in find::asked(connection, &numbers_json)? {
         let asked = Asked::from(row);
+        let Some((attempt, consumed)) = leased.remove(&asked.number) else { continue };
         let task = ClaimedTask {
             id: TaskId::from_bits(asked.id.as_u128()),
             number: encode::number(asked.number)?,
-            attempt: attempts
-                .remove(&asked.number)
-                .map(encode::attempt)
-                .transpose()?
-                .flatten()
-                .ok_or_else(|| unreadable("a claimed task has no attempt"))?,
+            attempt: encode::claimed(attempt)?,
             lease_expires_at: expires,
             deadline: asked.deadline,
+            consumed: consumed.usage()?,
             work: asked.work()?,
         };
         claimed.insert(task.number.get(), task);
@@ -119,20 +117,47 @@ fn due(
 }
 
 #[derive(QueryableByName)]
+struct KindRow {
+    #[diesel(sql_type = SmallInt)]
+    kind: i16,
+}
+
+/// The kinds of which a task is due, admitted or not, and none is leased.
+pub(super) fn unserved(connection: &mut SqliteConnection) -> QueryResult<Vec<Kind>> {
+    let kinds = Kind::ALL.map(kind_code);
+    let rows: Vec<KindRow> = sql(format!(
+        "SELECT k.value AS kind FROM json_each(?) AS k
+         WHERE (EXISTS (SELECT 1 FROM live_tasks
+                    WHERE status = {QUEUED} AND ready = 1 AND kind = k.value)
+                OR EXISTS (SELECT 1 FROM live_tasks
+                    WHERE status = {QUEUED} AND ready = 0 AND run_after <= ? AND kind = k.value))
+               AND NOT EXISTS (SELECT 1 FROM live_tasks
+                    WHERE lease_expires_at IS NOT NULL AND kind = k.value)"
+    ))
+    .bind::<Text, _>(serde_json::to_string(&kinds).map_err(unreadable)?)
+    .bind::<BigInt, _>(At::now())
+    .load(connection)?;
+    rows.into_iter().map(|row| encode::kind(row.kind)).collect()
+}
+
+#[derive(QueryableByName)]
 struct LeasedRow {
     #[diesel(sql_type = BigInt)]
     number: i64,
     #[diesel(sql_type = Integer)]
     attempt: i32,
+    #[diesel(embed)]
+    consumed: ConsumedRow,
 }
 
-/// Leases the tasks and tells each one's attempt.
+/// Leases the tasks and tells each one's attempt, and what those before it
+/// consumed.
 fn lease(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
     numbers: &str,
     now: At,
-) -> QueryResult<HashMap<i64, i32>> {
+) -> QueryResult<HashMap<i64, (i32, ConsumedRow)>> {
     let sources = status_list(Transition::Claim.sources());
     let target = status_code(Transition::Claim.target());
     let rows: Vec<LeasedRow> = sql(format!(
@@ -142,7 +167,7 @@ fn lease(
              started_at = coalesce(started_at, max(updated_at, ?)),
              updated_at = max(updated_at, ?), last_seq = last_seq + 1
          WHERE number IN (SELECT value FROM json_each(?)) AND status IN ({sources})
-         RETURNING number, attempt"
+         RETURNING number, attempt, {CONSUMED}"
     ))
     .bind::<Text, _>(request.worker.as_str())
     .bind::<BigInt, _>(micros(request.lease))
@@ -151,7 +176,7 @@ fn lease(
     .bind::<BigInt, _>(now)
     .bind::<Text, _>(numbers)
     .load(connection)?;
-    Ok(rows.into_iter().map(|row| (row.number, row.attempt)).collect())
+    Ok(rows.into_iter().map(|row| (row.number, (row.attempt, row.consumed))).collect())
 }
 
 #[derive(QueryableByName)]

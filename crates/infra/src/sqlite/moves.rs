@@ -5,6 +5,7 @@
 use super::{
     PAUSED, QUEUED,
     columns::{At, Id},
+    consumed::{self, CONSUMED, ConsumedRow},
     events::{self, News},
 };
 use crate::{
@@ -25,6 +26,7 @@ use taskgate_domain::{
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
     },
+    usage::Usage,
 };
 
 /// Which task to move, and under which claim; `None` is any, or none.
@@ -68,6 +70,8 @@ struct RemovedRow {
     started_at: Option<At>,
     #[diesel(sql_type = BigInt)]
     updated_at: At,
+    #[diesel(embed)]
+    consumed: ConsumedRow,
 }
 
 /// Ends a task; false when it is not there, not in a state that the move
@@ -85,7 +89,7 @@ pub(super) fn end(
         "DELETE FROM live_tasks
          WHERE number = ? AND attempt = coalesce(?, attempt) {holder} AND status IN ({sources})
          RETURNING owner_id, group_id, kind, status, attempt, answered, progress, total, last_seq,
-                   started_at, updated_at"
+                   started_at, updated_at, {CONSUMED}"
     ))
     .bind::<BigInt, _>(held.number)
     .bind::<Nullable<Integer>, _>(held.attempt)
@@ -124,8 +128,9 @@ fn insert_finished(
     at: At,
 ) -> QueryResult<()> {
     let done = end.transition == Transition::Complete && row.total > 0;
-    let usage = UsageColumns::from(&end.outcome.usage);
     let outcome = end.outcome;
+    let consumed = row.consumed.usage()?.plus(outcome.usage.clone());
+    let usage = UsageColumns::from(&consumed);
     sql("INSERT INTO finished_tasks (number, owner_id, group_id, status, progress, total, attempt,
              reported, started_at, finished_at, prompt_tokens, completion_tokens, total_tokens,
              cost_nanos, cancelled_by, cancel_reason, model, provider, models, error, response,
@@ -149,7 +154,7 @@ fn insert_finished(
     .bind::<Nullable<Text>, _>(end.cancel.and_then(|(_, reason)| reason))
     .bind::<Nullable<Text>, _>(outcome.model.as_deref())
     .bind::<Nullable<Text>, _>(outcome.provider.as_deref())
-    .bind::<Nullable<Text>, _>(encode::models_column(outcome.usage.models())?)
+    .bind::<Nullable<Text>, _>(encode::models_column(consumed.models())?)
     .bind::<Nullable<Text>, _>(outcome.error.as_deref())
     .bind::<Nullable<Text>, _>(outcome.response.as_ref().map(|json| json.as_str()))
     .bind::<Nullable<Text>, _>(outcome.metadata.as_ref().map(|json| json.as_str()))
@@ -161,10 +166,14 @@ fn insert_finished(
 /// Why and when a worker's task is to be tried again.
 pub(super) struct Release<'a> {
     pub(super) run_after: At,
+    /// Whether the attempt counts among those that the task may take.
+    pub(super) counts: bool,
     /// Whether the worker of the latest claim says so.
     pub(super) reported: bool,
     /// What the event tells people.
     pub(super) reason: &'a str,
+    /// What the attempt consumed.
+    pub(super) usage: &'a Usage,
 }
 
 #[derive(QueryableByName)]
@@ -189,14 +198,15 @@ pub(super) fn release(
     now: At,
 ) -> QueryResult<Option<TaskStatus>> {
     const SOURCES: [&[LiveStatus]; 2] = [Transition::Release.sources(), Transition::Park.sources()];
+    let given_back = i32::from(!release.counts);
     let moved: Option<ReleasedRow> = sql(format!(
         "UPDATE live_tasks
          SET status = CASE status WHEN {PAUSED} THEN {PAUSED} ELSE {QUEUED} END,
              ready = ? <= ?, run_after = ?, worker = NULL, lease_micros = NULL,
-             lease_expires_at = NULL, reported = ?, last_seq = last_seq + 1,
-             updated_at = max(updated_at, ?)
-         WHERE number = ? AND attempt = ? AND worker IS NOT NULL AND attempt < max_attempts
-               AND status IN ({})
+             lease_expires_at = NULL, reported = ?, max_attempts = max_attempts + ?,
+             last_seq = last_seq + 1, updated_at = max(updated_at, ?)
+         WHERE number = ? AND attempt = ? AND worker IS NOT NULL
+               AND attempt < max_attempts + ? AND status IN ({})
          RETURNING status, last_seq, updated_at",
         status_list(&SOURCES.concat())
     ))
@@ -204,15 +214,18 @@ pub(super) fn release(
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(release.run_after)
     .bind::<Bool, _>(release.reported)
+    .bind::<Integer, _>(given_back)
     .bind::<BigInt, _>(now)
     .bind::<BigInt, _>(number)
     .bind::<Integer, _>(attempt)
+    .bind::<Integer, _>(given_back)
     .get_result(connection)
     .optional()?;
     let Some(row) = moved else {
         return Ok(None);
     };
-    let story = [NewEvent::released(release.reason)];
+    consumed::add(connection, number, release.usage)?;
+    let story = [NewEvent::released(encode::claimed(attempt)?, release.reason)];
     events::write(connection, number, row.last_seq, row.updated_at, &story)?;
     news.push((number, row.last_seq));
     encode::status(row.status).map(Some)

@@ -10,7 +10,7 @@ use diesel::{
     QueryResult, QueryableByName, RunQueryDsl, SqliteConnection,
     sql_types::{BigInt, Integer},
 };
-use taskgate_domain::{queue::Reaped, task::status::Transition};
+use taskgate_domain::{queue::Reaped, task::status::Transition, usage::Usage};
 
 #[derive(QueryableByName)]
 struct OverRow {
@@ -73,7 +73,13 @@ fn take_back(
     row: &OverRow,
     now: At,
 ) -> QueryResult<bool> {
-    let release = Release { run_after: now, reported: false, reason: encode::WORKER_SILENT };
+    let release = Release {
+        run_after: now,
+        counts: true,
+        reported: false,
+        reason: encode::WORKER_SILENT,
+        usage: &Usage::default(),
+    };
     let released = moves::release(connection, news, row.number, row.attempt, &release, now)?;
     if released.is_some() {
         return Ok(true);

@@ -27,14 +27,14 @@ use taskgate_domain::{
 };
 
 /// An answer that a report may be refused with.
-type Answer<T> = QueryResult<Result<T, ReportError>>;
+pub(super) type Answer<T> = QueryResult<Result<T, ReportError>>;
 
 #[derive(QueryableByName)]
-struct TaskRow {
+pub(super) struct TaskRow {
     #[diesel(sql_type = BigInt)]
-    number: i64,
+    pub(super) number: i64,
     #[diesel(sql_type = SmallInt)]
-    kind: i16,
+    pub(super) kind: i16,
     /// Of a live task.
     #[diesel(sql_type = Nullable<BigInt>)]
     progress: Option<i64>,
@@ -55,7 +55,10 @@ impl TaskRow {
     }
 }
 
-fn look_up(connection: &mut SqliteConnection, id: TaskId) -> QueryResult<Option<TaskRow>> {
+pub(super) fn look_up(
+    connection: &mut SqliteConnection,
+    id: TaskId,
+) -> QueryResult<Option<TaskRow>> {
     sql("SELECT t.number, t.kind, l.progress, l.total
          FROM tasks AS t LEFT JOIN live_tasks AS l ON l.number = t.number WHERE t.id = ?")
     .bind::<Binary, _>(Id(id_column(id)))
@@ -65,7 +68,7 @@ fn look_up(connection: &mut SqliteConnection, id: TaskId) -> QueryResult<Option<
 
 /// The condition that a worker's claim holds a live task; the task's number and
 /// the claim are to be bound.
-fn held() -> String {
+pub(super) fn held() -> String {
     // A worker that holds a task may end it.
     let statuses = status_list(Transition::Complete.sources());
     format!("number = ? AND attempt = ? AND worker IS NOT NULL AND status IN ({statuses})")
@@ -226,8 +229,14 @@ pub(super) fn finish(
             }
             end(connection, news, task.number, attempt, Transition::Complete, outcome)?
         }
-        Conclusion::Fail { error, retry } => {
-            fail(connection, news, task.number, attempt, error, *retry)?
+        Conclusion::Fail { outcome, retry } => {
+            fail(connection, news, task.number, attempt, outcome, *retry)?
+        }
+        Conclusion::Release { usage } => {
+            let now = At::now();
+            let reason = encode::GIVEN_BACK;
+            let release = Release { run_after: now, counts: false, reported: true, reason, usage };
+            moves::release(connection, news, task.number, attempt, &release, now)?
         }
     };
     match moved {
@@ -243,18 +252,20 @@ fn fail(
     news: &mut News,
     number: i64,
     attempt: i32,
-    error: &str,
+    outcome: &Outcome,
     retry: Option<Duration>,
 ) -> QueryResult<Option<TaskStatus>> {
     let now = At::now();
     if let Some(delay) = retry {
-        let release = Release { run_after: now.after(delay), reported: true, reason: error };
+        let (reason, usage) = (outcome.reason(), &outcome.usage);
+        let run_after = now.after(delay);
+        let release = Release { run_after, counts: true, reported: true, reason, usage };
         let released = moves::release(connection, news, number, attempt, &release, now)?;
         if released.is_some() {
             return Ok(released);
         }
     }
-    end(connection, news, number, attempt, Transition::Fail, &Outcome::error(error))
+    end(connection, news, number, attempt, Transition::Fail, outcome)
 }
 
 fn end(
@@ -301,6 +312,7 @@ fn repeated(
         Conclusion::Fail { retry: Some(_), .. } => {
             matches!(status, TaskStatus::Queued | TaskStatus::Paused | TaskStatus::Failed)
         }
+        Conclusion::Release { .. } => matches!(status, TaskStatus::Queued | TaskStatus::Paused),
     };
     Ok(if same { Ok(status) } else { Err(ReportError::LeaseLost) })
 }

@@ -212,7 +212,8 @@ struct SumRow {
     cost_nanos: i64,
 }
 
-fn sums(connection: &mut SqliteConnection, scope: Uuid) -> QueryResult<Vec<SumColumns>> {
+/// What a scope has in each status.
+pub(super) fn sums(connection: &mut SqliteConnection, scope: Uuid) -> QueryResult<Vec<SumColumns>> {
     let rows: Vec<SumRow> =
         sql("SELECT status, n, tokens, cost_nanos FROM task_counts WHERE scope = ?")
             .bind::<Binary, _>(Id(scope))

@@ -56,8 +56,9 @@ impl Database {
     }
 
     pub(crate) fn ports(&self) -> Ports {
-        let Store { tasks, queue, events, feed, sessions, keys, maintenance } = self.store();
-        Ports { tasks, queue, events, feed, sessions, keys, maintenance }
+        let Store { tasks, queue, reviews, events, feed, sessions, keys, maintenance } =
+            self.store();
+        Ports { tasks, queue, reviews, events, feed, sessions, keys, maintenance }
     }
 
     /// A connection beside the store's own.

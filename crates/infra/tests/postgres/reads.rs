@@ -14,7 +14,7 @@ use std::{
 use taskgate_domain::{
     id::{SessionId, TaskNumber, TenantId, UserId},
     query::{TaskQuery, TaskScope, TurnQuery},
-    queue::{ClaimRequest, Heartbeat},
+    queue::{ClaimRequest, Heartbeat, Report},
     task::{
         status::TaskStatus,
         work::{Kind, TaskType},
@@ -42,10 +42,10 @@ fn fill(connection: &mut PgConnection) {
                 CASE WHEN i % 2 = 0 THEN '{SESSION}'::uuid ELSE '{group}' END AS group_id,
                 CASE WHEN i % 2 = 0 THEN 1 ELSE 2 END AS kind
              FROM generate_series(1, 2 * {MANY}) i;
-             INSERT INTO tasks (id, owner_id, group_id, kind, mode, project_id, max_attempts,
+             INSERT INTO tasks (id, owner_id, group_id, kind, mode, project_id,
                 session, query, payload)
              SELECT gen_random_uuid(), owner_id, group_id, kind, CASE WHEN agent THEN 1 END,
-                CASE WHEN NOT agent THEN 1 END, 3, CASE WHEN agent THEN 's' END,
+                CASE WHEN NOT agent THEN 1 END, CASE WHEN agent THEN 's' END,
                 CASE WHEN agent THEN 'q' END, '{{}}' FROM made ORDER BY i;
              INSERT INTO live_tasks (task_number, owner_id, group_id, kind, status, ready,
                 priority, max_attempts, size, run_after, total, last_seq)
@@ -183,6 +183,34 @@ async fn a_claim_reads_little_more_than_it_takes() {
             // Entries of what was claimed before are met until they are cleaned up.
             assert!(reads.fetched <= 10 * 300, "{kinds:?} {reads:?}");
         }
+    }
+}
+
+/// Statistics may be of a moment when no task was live.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_ends_reads_little_more_than_its_tasks() {
+    let database = Database::migrated();
+    let mut connection = database.connection();
+    fill(&mut connection);
+    let none = "UPDATE pg_class SET reltuples = 0 WHERE oid = 'live_tasks'::regclass";
+    connection.batch_execute(none).unwrap();
+    let store = database.store();
+    let request = ClaimRequest { kinds: vec![Kind::Agent], ..build::claim(99) };
+    let tasks = store.queue.claim(request).await.unwrap();
+    drop(store);
+    reads(&mut connection);
+    reset_reads(&mut connection);
+    let store = database.store();
+    let retry = build::retry_after("busy", Duration::ZERO);
+    let ends = [build::complete("done"), retry, build::release()];
+    let report = |(task, conclusion)| Report { lease: build::lease(task), conclusion };
+    let reports = tasks.iter().zip(ends.into_iter().cycle()).map(report).collect();
+    let answers = store.queue.finish(reports).await.unwrap();
+    assert!(answers.len() == 99 && answers.iter().all(Result::is_ok), "{answers:?}");
+    drop(store);
+    for reads in reads(&mut connection) {
+        assert_eq!(reads.scanned, 0, "{reads:?}");
+        assert!(reads.fetched <= 99 * 10, "{reads:?}");
     }
 }
 

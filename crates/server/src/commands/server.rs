@@ -17,7 +17,10 @@ use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     key::KeySecret,
     ports::SystemClock,
-    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
+    usecase::{
+        events::Events, keys::Keys, reviews::Reviews, sessions::Sessions, tasks::Tasks,
+        workers::Workers,
+    },
 };
 use taskgate_infra::{DatabaseUrl, Store, StoreOptions, migrations};
 use tokio::{runtime, sync::watch};
@@ -98,7 +101,7 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
             tokio::spawn(tell_of_migrations(url.clone()));
         }
     }
-    Ok(shutdown::supervise(faces, signals, stop).await)
+    Ok(shutdown::supervise(faces, None, signals, stop).await)
 }
 
 /// How each of these faces treats its connections.
@@ -126,14 +129,13 @@ fn services(
 ) -> Services {
     let keys = Keys::new(store.keys.clone(), Arc::new(SystemClock));
     let queue = Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
+    let (tasks, log, feed) = (store.tasks.clone(), store.events.clone(), store.feed.clone());
+    let events = Arc::new(Events::new(tasks.clone(), log, feed));
     Services {
-        tasks: Arc::new(Tasks::new(store.tasks.clone(), store.sessions.clone())),
-        events: Arc::new(Events::new(
-            store.tasks.clone(),
-            store.events.clone(),
-            store.feed.clone(),
-        )),
-        sessions: Arc::new(Sessions::new(store.sessions.clone(), store.tasks.clone())),
+        tasks: Arc::new(Tasks::new(tasks.clone(), store.sessions.clone())),
+        events: events.clone(),
+        reviews: Arc::new(Reviews::new(tasks.clone(), store.reviews.clone(), events)),
+        sessions: Arc::new(Sessions::new(store.sessions.clone(), tasks)),
         workers: Arc::new(Workers::new(queue)),
         keys: Arc::new(match mode {
             Mode::Dev { .. } => keys.with_built_in(&KeySecret::new(DEV_KEY)),

@@ -5,11 +5,15 @@ use taskgate_api::{CorsOrigins, Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     error::StoreError,
     ports::{
-        Maintenance, MockApiKeyRepository, MockEventFeed, MockEventLog, MockSessionRepository,
-        MockTaskQueue, MockTaskRepository, SystemClock,
+        Maintenance, MockApiKeyRepository, MockEventFeed, MockEventLog, MockReviewRepository,
+        MockSessionRepository, MockTaskQueue, MockTaskRepository, SystemClock,
     },
     queue::Reaped,
-    usecase::{events::Events, keys::Keys, sessions::Sessions, tasks::Tasks, workers::Workers},
+    task::work::Kind,
+    usecase::{
+        events::Events, keys::Keys, reviews::Reviews, sessions::Sessions, tasks::Tasks,
+        workers::Workers,
+    },
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -51,6 +55,10 @@ impl Maintenance for Gate {
         Ok(())
     }
 
+    async fn unserved(&self) -> Result<Vec<Kind>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.reached.notify_one();
         self.open.notified().await;
@@ -63,9 +71,12 @@ fn services(gate: Arc<Gate>) -> Services {
     let tasks = Arc::new(MockTaskRepository::new());
     let sessions = Arc::new(MockSessionRepository::new());
     let (log, feed) = (Arc::new(MockEventLog::new()), Arc::new(MockEventFeed::new()));
+    let events = Arc::new(Events::new(tasks.clone(), log, feed));
+    let reviews = Arc::new(MockReviewRepository::new());
     Services {
         tasks: Arc::new(Tasks::new(tasks.clone(), sessions.clone())),
-        events: Arc::new(Events::new(tasks.clone(), log, feed)),
+        events: events.clone(),
+        reviews: Arc::new(Reviews::new(tasks.clone(), reviews, events)),
         sessions: Arc::new(Sessions::new(sessions, tasks)),
         workers: Arc::new(Workers::new(Arc::new(MockTaskQueue::new()))),
         keys: Arc::new(keys),

@@ -13,6 +13,7 @@ use taskgate_domain::{
     id::KeyId,
     ports::MockTaskRepository,
     task::{
+        Attempt,
         outcome::Outcome,
         status::{LiveStatus, Transition},
         work::{Kind, Mode},
@@ -29,7 +30,7 @@ fn eventful() -> Vec<NewEvent> {
     let mut events = vec![NewEvent::SUBMITTED, NewEvent::CLAIMED];
     events.extend(NewEvent::controlled(Control::Pause, LiveStatus::Running, Some("lunch")));
     events.extend(NewEvent::controlled(Control::Resume, LiveStatus::Paused, None));
-    events.push(NewEvent::released("no paper"));
+    events.push(NewEvent::released(Attempt::new(1).unwrap(), "no paper"));
     events.push(NewEvent::CLAIMED);
     events.push(event("DATA_PROCESSING", "reader", "page 1", r#"{"page": 1}"#));
     events.push(event("LLM_PARTIAL", "writer", "37", ""));

@@ -52,6 +52,7 @@ async fn every_limited_route_counts_for_the_same_limit() {
         (&post, &control("pause"), "{}"),
         (&post, &control("resume"), "{}"),
         (&Method::GET, &control("control-state"), ""),
+        (&post, &control("review"), r#"{"action":"approve"}"#),
         (&Method::GET, "/api/v1/sessions", ""),
         (&patch, "/api/v1/sessions/chat", r#"{"title":"T"}"#),
         (&delete, "/api/v1/sessions/chat", ""),
@@ -71,7 +72,10 @@ async fn what_is_invalid_is_not_counted_and_is_told_first() {
     state.limiter.use_up(BUILT_IN);
     assert!(get(&state, "/api/v1/tasks?limit=0").await.starts_with("400"));
     assert!(post(&state, "/api/v1/tasks", "{}").await.starts_with("400"));
-    assert!(get(&state, &format!("/api/v1/tasks/{ID}")).await.starts_with("404"));
+    for path in ["", "/review"] {
+        let path = format!("/api/v1/tasks/{ID}{path}");
+        assert!(get(&state, &path).await.starts_with("404"), "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -131,6 +131,8 @@ async fn the_document_describes_real_routes() {
     get /api/v1/tasks/{id}/events: 200 400 401 403 404 405 429 500 503
     post /api/v1/tasks/{id}/pause: 202 400 401 403 404 405 408 409 429 500 503
     post /api/v1/tasks/{id}/resume: 202 400 401 403 404 405 408 409 429 500 503
+    get /api/v1/tasks/{id}/review: 200 400 401 403 404 405 500 503
+    post /api/v1/tasks/{id}/review: 200 400 401 403 404 405 408 409 429 500 502 503
     get /api/v1/tasks/{id}/stream: 200 400 401 403 404 405 500 503
     get /api/v1/tasks/{id}/timeline: 200 202 400 401 403 404 405 413 500 503
     get /api/v1/tools: 200 400 401 403 405 500 503

@@ -54,7 +54,7 @@ async fn a_queued_task_has_no_result_yet() {
     x-request-id: *
     x-workflow-id: task_01JARZ3NDEKTSV4RRFFQ69G5FA
 
-    {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_QUEUED","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:00Z","query":"フランスの首都はどこですか?","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE"}
+    {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_QUEUED","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:00Z","attempts":0,"query":"フランスの首都はどこですか?","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE"}
     "#);
 }
 
@@ -74,7 +74,7 @@ async fn a_running_task_tells_how_far_it_is() {
         let state = state(Progress::new(done, of).unwrap());
         in_short(&answer(task(work("q", Mode::Supervisor, r#"{ "k" : 1.50 }"#), state)).await)
     };
-    insta::assert_snapshot!(shown(1, 3).await, @r#"200 OK {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_RUNNING","response":null,"error":"","error_message":"","progress":0.3333,"created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:02.000001Z","query":"q","session_id":"user-123-session","context":{ "k" : 1.50 },"mode":"EXECUTION_MODE_STANDARD"}"#);
+    insta::assert_snapshot!(shown(1, 3).await, @r#"200 OK {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_RUNNING","response":null,"error":"","error_message":"","progress":0.3333,"created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:02.000001Z","attempts":2,"query":"q","session_id":"user-123-session","context":{ "k" : 1.50 },"mode":"EXECUTION_MODE_STANDARD"}"#);
     assert!(shown(5, 3).await.contains(r#""progress":1.0,"#));
     assert!(shown(i64::MAX, i64::MAX).await.contains(r#""progress":1.0,"#));
     assert!(!shown(5, 0).await.contains("progress"));
@@ -99,19 +99,19 @@ async fn a_completed_task_shows_all_at_once() {
     x-request-id: *
     x-workflow-id: task_01JARZ3NDEKTSV4RRFFQ69G5FA
 
-    {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","result":"Paris.","response":null,"metadata":{"citations":[], "unified_response" : {"a": 1.0}},"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","query":"q","session_id":"user-123-session","context":{"force_research":true},"unified_response":{"a": 1.0},"mode":"EXECUTION_MODE_COMPLEX","model_used":"gpt-5-mini-2025-08-07","provider":"openai","usage":{"total_tokens":300,"input_tokens":200,"output_tokens":100,"estimated_cost":0.006,"cost_usd":0.006}}
+    {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","result":"Paris.","response":null,"metadata":{"citations":[], "unified_response" : {"a": 1.0}},"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","attempts":1,"query":"q","session_id":"user-123-session","context":{"force_research":true},"unified_response":{"a": 1.0},"mode":"EXECUTION_MODE_COMPLEX","model_used":"gpt-5-mini-2025-08-07","provider":"openai","usage":{"total_tokens":300,"input_tokens":200,"output_tokens":100,"estimated_cost":0.006,"cost_usd":0.006}}
     "#);
 }
 
 #[actix_web::test]
 async fn a_failed_task_says_why_and_nothing_it_does_not_know() {
     let state = finished(FinalStatus::Failed, Outcome::error("connection timed out"));
-    insta::assert_snapshot!(in_short(&answer(task(work("q", Mode::Simple, "{}"), state)).await), @r#"200 OK {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_FAILED","response":null,"error":"connection timed out","error_message":"connection timed out","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE"}"#);
+    insta::assert_snapshot!(in_short(&answer(task(work("q", Mode::Simple, "{}"), state)).await), @r#"200 OK {"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_FAILED","response":null,"error":"connection timed out","error_message":"connection timed out","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","attempts":1,"query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE"}"#);
 }
 
 #[actix_web::test]
 async fn a_completed_task_of_a_silent_worker_still_has_what_clients_rely_on() {
-    insta::assert_snapshot!(completed(Outcome::default()).await, @r#"{"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","result":"","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE","model_used":"","provider":"","usage":{"total_tokens":0,"input_tokens":0,"output_tokens":0,"estimated_cost":0.0,"cost_usd":0.0}}"#);
+    insta::assert_snapshot!(completed(Outcome::default()).await, @r#"{"task_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","workflow_id":"task_01JARZ3NDEKTSV4RRFFQ69G5FA","status":"TASK_STATUS_COMPLETED","result":"","response":null,"error":"","error_message":"","created_at":"2025-10-22T10:30:00Z","updated_at":"2025-10-22T10:30:05.250000Z","attempts":1,"query":"q","session_id":"user-123-session","context":{},"mode":"EXECUTION_MODE_SIMPLE","model_used":"","provider":"","usage":{"total_tokens":0,"input_tokens":0,"output_tokens":0,"estimated_cost":0.0,"cost_usd":0.0}}"#);
 }
 
 #[actix_web::test]

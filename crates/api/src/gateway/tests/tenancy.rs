@@ -38,6 +38,7 @@ async fn answers(found: Option<Task>) -> Vec<String> {
     vec![
         get(&state, &format!("/api/v1/tasks/{ID}")).await,
         get(&state, &format!("/api/v1/tasks/{ID}/control-state")).await,
+        get(&state, &format!("/api/v1/tasks/{ID}/review")).await,
         get(&state, &format!("/api/v1/tasks/{ID}/stream")).await,
         get(&state, &format!("/api/v1/tasks/{ID}/events")).await,
         get(&state, &format!("/api/v1/tasks/{ID}/timeline")).await,
@@ -45,6 +46,7 @@ async fn answers(found: Option<Task>) -> Vec<String> {
         post(&state, &format!("/api/v1/tasks/{ID}/cancel"), "{}").await,
         post(&state, &format!("/api/v1/tasks/{ID}/pause"), "{}").await,
         post(&state, &format!("/api/v1/tasks/{ID}/resume"), "{}").await,
+        post(&state, &format!("/api/v1/tasks/{ID}/review"), r#"{"action":"approve"}"#).await,
     ]
 }
 

@@ -12,7 +12,7 @@ use taskgate_domain::{
     control::Control,
     event::NewEvent,
     task::{
-        Progress,
+        Attempt, Progress,
         outcome::Outcome,
         status::{LiveStatus, Transition},
         work::{Kind, TaskType},
@@ -82,7 +82,7 @@ async fn a_task_is_told_in_the_spelling_of_this_face() {
 #[actix_web::test]
 async fn everything_that_can_happen_has_its_frame() {
     let mut events = vec![
-        NewEvent::released("the lease has run out"),
+        NewEvent::released(Attempt::new(1).unwrap(), "the lease has run out"),
         event("DATA_PROCESSING", "", "reading", ""),
         event("PROGRESS", "", "almost", r#"{"percent": 90}"#),
         event("PROGRESS", "", "", r#"{"progress": -1, "total": 2}"#),

@@ -62,16 +62,53 @@ async fn a_failure_ends_the_task_or_queues_it_again() {
         queue
             .expect_finish()
             .withf(move |reports: &Vec<Report>| {
-                let [Report { conclusion: Conclusion::Fail { error, retry: delay }, .. }] =
+                let [Report { conclusion: Conclusion::Fail { outcome, retry: delay }, .. }] =
                     &reports[..]
                 else {
                     return false;
                 };
-                error == "out of memory\u{fffd}" && delay.is_some() == retry
+                outcome.reason() == "out of memory\u{fffd}" && delay.is_some() == retry
             })
             .return_once(move |_| Ok(vec![Ok(status)]));
         let body = format!(r#"{{"attempt":1,"error":"out of memory\u0000","retry":{retry}}}"#);
         assert_eq!(short(&report(&face(queue), "fail", &body).await), expected);
+    }
+}
+
+#[actix_web::test]
+async fn a_task_is_given_back_with_what_it_took() {
+    for (usage, tokens, nanos) in [
+        ("", 0, 0),
+        (r#","usage":null"#, 0, 0),
+        (
+            r#","usage":{"prompt_tokens":45,"completion_tokens":105,"cost_usd":0.0023}"#,
+            150,
+            2_300_000,
+        ),
+    ] {
+        let mut queue = MockTaskQueue::new();
+        queue
+            .expect_finish()
+            .withf(move |reports: &Vec<Report>| {
+                let [Report { lease: of, conclusion: Conclusion::Release { usage } }] =
+                    &reports[..]
+                else {
+                    return false;
+                };
+                let consumed = (usage.tokens().total(), usage.cost().nanos());
+                *of == lease(1, 2) && consumed == (tokens, nanos)
+            })
+            .return_once(|_| Ok(vec![Ok(TaskStatus::Queued)]));
+        let answer = report(&face(queue), "release", &format!(r#"{{"attempt":2{usage}}}"#)).await;
+        insta::allow_duplicates! {
+            assert_snapshot!(answer, @r#"
+            200 OK
+            content-type: application/json
+            x-request-id: *
+
+            {"status":"queued"}
+            "#);
+        }
     }
 }
 
@@ -119,7 +156,7 @@ async fn each_item_of_a_batch_counts_for_itself() {
         .expect_finish()
         .withf(|reports: &Vec<Report>| {
             let leases: Vec<_> = reports.iter().map(|report| report.lease).collect();
-            leases == [lease(1, 1), lease(2, 1), lease(3, 1), lease(4, 1)]
+            leases == [lease(1, 1), lease(2, 1), lease(3, 1), lease(4, 1), lease(5, 1)]
         })
         .return_once(|_| {
             Ok(vec![
@@ -127,6 +164,7 @@ async fn each_item_of_a_batch_counts_for_itself() {
                 Err(ReportError::LeaseLost),
                 Err(ReportError::NotFound),
                 Ok(TaskStatus::Queued),
+                Ok(TaskStatus::Paused),
             ])
         });
     let id = |n: u8| format!("task_0000000000000000000000000{n}");
@@ -139,12 +177,14 @@ async fn each_item_of_a_batch_counts_for_itself() {
             {{"task_id":"{TASK}","attempt":1}},
             {{"task_id":"{TASK}","attempt":0,"complete":{{}}}},
             {{"task_id":"{}","attempt":1,"fail":{{"error":"e","retry":true}}}},
-            {{"task_id":"{TASK}","attempt":1,"complete":{{"result":[]}}}}
+            {{"task_id":"{TASK}","attempt":1,"complete":{{"result":[]}}}},
+            {{"task_id":"{}","attempt":1,"release":{{}}}}
         ]}}"#,
         id(1),
         id(2),
         id(3),
         id(4),
+        id(5),
     );
     let answer = post(&face(queue), "finish", &body).await;
     assert_snapshot!(answer.replace("},{", "},\n{"), @r#"
@@ -152,14 +192,15 @@ async fn each_item_of_a_batch_counts_for_itself() {
     content-type: application/json
     x-request-id: *
 
-    {"items":[{"task_id":"task_00000000000000000000000001","accepted":true},
+    {"items":[{"task_id":"task_00000000000000000000000001","accepted":true,"status":"completed"},
     {"task_id":"nonsense\u0000","accepted":false,"error":"task_id must be task_ and a ULID"},
     {"task_id":"task_00000000000000000000000002","accepted":false,"error":"lease_lost"},
     {"task_id":"task_00000000000000000000000003","accepted":false,"error":"Task not found"},
-    {"task_id":"task_00000000000000000000000001","accepted":false,"error":"item must have either complete or fail"},
+    {"task_id":"task_00000000000000000000000001","accepted":false,"error":"item must have one of complete, fail and release"},
     {"task_id":"task_00000000000000000000000001","accepted":false,"error":"attempt must be a positive 32-bit integer"},
-    {"task_id":"task_00000000000000000000000004","accepted":true},
-    {"task_id":"task_00000000000000000000000001","accepted":false,"error":"result must be a string or a JSON object"}]}
+    {"task_id":"task_00000000000000000000000004","accepted":true,"status":"queued"},
+    {"task_id":"task_00000000000000000000000001","accepted":false,"error":"result must be a string or a JSON object"},
+    {"task_id":"task_00000000000000000000000005","accepted":true,"status":"paused"}]}
     "#);
 }
 

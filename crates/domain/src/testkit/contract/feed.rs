@@ -25,14 +25,17 @@ const FAR: i64 = 1_000_000;
 
 /// Whether an event above this number, or the end, is known already.
 fn known(news: &mut News, seq: i64) -> bool {
-    news.past(seq).now_or_never().is_some()
+    let known = news.past(seq).now_or_never();
+    assert!(known.is_none_or(|known| known > seq || known == i64::MAX), "{known:?} is past {seq}");
+    known.is_some()
 }
 
 /// Checks that a live task's log is known as far as it goes, and no further.
 async fn assert_heard(ports: &Ports, news: &mut News, number: TaskNumber) {
     let log = ports.log_types(number).await;
     let length = i64::try_from(log.len()).expect("the log is short");
-    assert!(known(news, length - 1), "{log:?} is known to its end");
+    let end = news.past(length - 1).now_or_never();
+    assert_eq!(end, Some(length), "{log:?} is known to its end");
     assert!(!known(news, length), "{log:?} is all that is known");
 }
 

@@ -176,6 +176,18 @@ pub async fn a_failure_for_good_ends_the_task(ports: &Ports) {
     assert_eq!(stored.attempt, Some(task.attempt));
 }
 
+pub async fn a_failure_keeps_what_it_took_to_get_there(ports: &Ports) {
+    let outcome = Outcome { error: Some("no paper".to_owned()), ..rich_outcome("half of it") };
+    for retry in [None, Some(Duration::ZERO)] {
+        let task = build::agent_task(UserId::DEFAULT);
+        ports.submit(build::with(task, |o| o.with_max_attempts(1))).await;
+        let task = ports.claim_one().await;
+        let end = Conclusion::Fail { outcome: outcome.clone(), retry };
+        assert_eq!(finish_twice(ports, &task, end).await, TaskStatus::Failed);
+        assert_eq!(finished(ports, &task).await.outcome, outcome);
+    }
+}
+
 pub async fn a_failure_may_ask_for_another_attempt(ports: &Ports) {
     let task = ports.running().await;
     let status = finish_twice(ports, &task, build::retry_after("busy", Duration::ZERO)).await;

@@ -4,9 +4,15 @@ use crate::{
     event::{EventType, NewEvent},
     id::{TenantId, UserId},
     query::TaskScope,
+    queue::{ClaimRequest, ClaimedTask},
+    task::work::{Kind, TaskType},
     testkit::{Ports, build},
 };
 use futures_util::future::{join_all, join3};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 pub async fn a_store_that_is_up_answers(ports: &Ports) {
     ports.maintenance.ping().await.expect("the store answers");
@@ -75,4 +81,64 @@ pub async fn totals_stay_exact_while_writers_and_tidying_run(ports: &Ports) {
     ports.maintenance.tidy().await.expect("the store is tidied");
     ports.check_totals(&scopes).await;
     assert_eq!(ports.list(&scopes[0], &[]).await.total, 40);
+}
+
+const OCR: Kind = Kind::Research(TaskType::Ocr);
+
+async fn unserved(ports: &Ports) -> Vec<Kind> {
+    let kinds = ports.maintenance.unserved().await.expect("the kinds are read");
+    let distinct: BTreeSet<Kind> = kinds.iter().copied().collect();
+    assert_eq!(distinct.len(), kinds.len(), "each kind is told once");
+    distinct.into_iter().collect()
+}
+
+async fn claim_ocr(ports: &Ports) -> ClaimedTask {
+    let request = ClaimRequest { kinds: vec![OCR], ..build::claim(1) };
+    ports.claim(request).await.pop().expect("a task is due")
+}
+
+pub async fn a_kind_is_unserved_while_no_worker_has_any_of_its_tasks(ports: &Ports) {
+    assert_eq!(unserved(ports).await, []);
+    ports.submit_any().await;
+    for _ in 0..3 {
+        let job = build::research_task_of(TenantId::DEFAULT, build::project(1), TaskType::Ocr);
+        ports.submit(job).await;
+    }
+    assert_eq!(unserved(ports).await, [Kind::Agent, OCR]);
+    let first = claim_ocr(ports).await;
+    assert_eq!(unserved(ports).await, [Kind::Agent], "two wait behind the one that runs");
+    ports.pause(first.number).await;
+    assert_eq!(unserved(ports).await, [Kind::Agent], "a paused task has its worker");
+    ports.finish(build::lease(&first), build::complete("{}")).await.expect("it ends");
+    assert_eq!(unserved(ports).await, [Kind::Agent, OCR]);
+    for _ in 0..2 {
+        let task = claim_ocr(ports).await;
+        ports.finish(build::lease(&task), build::complete("{}")).await.expect("it ends");
+    }
+    assert_eq!(unserved(ports).await, [Kind::Agent], "no job waits");
+}
+
+pub async fn a_task_that_is_not_due_needs_no_worker(ports: &Ports) {
+    let paused = ports.submit_any().await;
+    ports.pause(paused.number).await;
+    let start = build::in_an_hour();
+    let later = build::agent_task(UserId::DEFAULT);
+    ports.submit(build::with(later, |o| o.with_run_after(start))).await;
+    let retried = ports.running().await;
+    let retry = build::retry_after("busy", Duration::from_secs(3_600));
+    ports.finish(build::lease(&retried), retry).await.expect("it is put off");
+    assert_eq!(unserved(ports).await, []);
+    ports.resume(paused.number).await;
+    assert_eq!(unserved(ports).await, [Kind::Agent]);
+}
+
+pub async fn a_task_whose_time_has_come_needs_a_worker(ports: &Ports) {
+    let task = ports.running().await;
+    let soon = build::retry_after("busy", Duration::from_millis(1));
+    ports.finish(build::lease(&task), soon).await.expect("it is put off");
+    // No claim lets it into the queue meanwhile.
+    let end = Instant::now() + Duration::from_secs(30);
+    while unserved(ports).await != [Kind::Agent] {
+        assert!(Instant::now() < end, "it is not noticed that the task is due");
+    }
 }

@@ -97,7 +97,7 @@ pub async fn a_worker_may_let_go_of_a_paused_task(ports: &Ports) {
     let task = ports.running_paused().await;
     let retry = build::retry_after("stopped", Duration::ZERO);
     assert_eq!(finish_twice(ports, &task, retry).await, TaskStatus::Paused);
-    assert_eq!(ports.story(task.number).await[4..], [NewEvent::released("stopped")]);
+    assert_eq!(ports.story(task.number).await[4..], [NewEvent::released(task.attempt, "stopped")]);
     assert_let_go(ports, &task).await;
     let again = ports.claim_one().await;
     assert_eq!((again.number, again.attempt.get()), (task.number, 2));

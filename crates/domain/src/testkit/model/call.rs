@@ -2,6 +2,7 @@
 
 use crate::{
     control::Control,
+    review::{Feedback, Response},
     task::work::{Kind, TaskType},
 };
 use proptest::{option, prelude::*, sample::Index};
@@ -41,6 +42,15 @@ pub(super) enum Call {
         control: Control,
         key: Option<u8>,
     },
+    Propose {
+        task: Index,
+        attempt: Which,
+    },
+    Respond {
+        task: Index,
+        response: Response,
+        version: Option<u16>,
+    },
     Reap,
     Tidy,
 }
@@ -77,6 +87,7 @@ pub(super) enum End {
     Fail,
     RetryNow,
     RetryLater,
+    Release,
 }
 
 /// The number of lists that tasks are submitted to: two users and two projects.
@@ -113,6 +124,9 @@ pub(super) fn any() -> impl Strategy<Value = Call> {
     let finish = proptest::collection::vec((task(), which(), end()), 1..=3).prop_map(Call::Finish);
     let control = (task(), control(), option::of(0..2_u8))
         .prop_map(|(task, control, key)| Call::Control { task, control, key });
+    let propose = (task(), which()).prop_map(|(task, attempt)| Call::Propose { task, attempt });
+    let respond = (task(), response(), option::weighted(0.2, 1..=3_u16))
+        .prop_map(|(task, response, version)| Call::Respond { task, response, version });
     prop_oneof![
         6 => submit,
         6 => claim,
@@ -120,6 +134,8 @@ pub(super) fn any() -> impl Strategy<Value = Call> {
         2 => record,
         6 => finish,
         5 => control,
+        4 => propose,
+        4 => respond,
         2 => Just(Call::Reap),
         1 => Just(Call::Tidy),
     ]
@@ -157,11 +173,17 @@ fn control() -> impl Strategy<Value = Control> {
     ]
 }
 
+fn response() -> impl Strategy<Value = Response> {
+    let feedback = Feedback::new("shorter".to_owned()).expect("the remark is valid");
+    prop_oneof![1 => Just(Response::Approve), 2 => Just(Response::Feedback(feedback))]
+}
+
 fn end() -> impl Strategy<Value = End> {
     prop_oneof![
         3 => Just(End::Complete),
         1 => Just(End::Fail),
         2 => Just(End::RetryNow),
         1 => Just(End::RetryLater),
+        2 => Just(End::Release),
     ]
 }

@@ -15,6 +15,7 @@ use crate::{
         submit::{NewTask, SubmissionKind},
     },
     testkit::{Ports, build},
+    usage::Usage,
 };
 use proptest::sample::Index;
 use std::{collections::BTreeMap, time::Duration};
@@ -25,6 +26,9 @@ pub(super) struct Checker {
     pub(super) ports: Ports,
     pub(super) users: [Principal; 2],
     pub(super) world: World,
+    /// How many ends were told. Each has consumed so much, so that what is
+    /// counted twice or not at all shows.
+    told: i64,
 }
 
 const fn length(lapsing: bool) -> Duration {
@@ -34,7 +38,7 @@ const fn length(lapsing: bool) -> Duration {
 impl Checker {
     pub(super) async fn new(ports: Ports) -> Self {
         let users = [ports.user("tenant", "ada").await, ports.user("tenant", "bob").await];
-        Self { ports, users, world: World::default() }
+        Self { ports, users, world: World::default(), told: 0 }
     }
 
     /// Makes a call, and compares what it may have touched.
@@ -56,7 +60,11 @@ impl Checker {
                 let request = ClaimRequest { kinds: kinds.clone(), lease, ..build::claim(*max) };
                 self.claim(request).await
             }
-            Call::Heartbeat { .. } | Call::Record { .. } | Call::Control { .. }
+            Call::Heartbeat { .. }
+            | Call::Record { .. }
+            | Call::Control { .. }
+            | Call::Propose { .. }
+            | Call::Respond { .. }
                 if self.world.tasks.is_empty() =>
             {
                 Vec::new()
@@ -75,6 +83,16 @@ impl Checker {
             Call::Control { task, control, key } => {
                 let n = task.index(self.world.tasks.len());
                 self.control(n, *control, *key).await;
+                vec![n]
+            }
+            Call::Propose { task, attempt } => {
+                let n = task.index(self.world.tasks.len());
+                self.propose(n, self.attempt(n, *attempt)).await;
+                vec![n]
+            }
+            Call::Respond { task, response, version } => {
+                let n = task.index(self.world.tasks.len());
+                self.respond(n, response.clone(), *version).await;
                 vec![n]
             }
             Call::Reap => {
@@ -143,6 +161,9 @@ impl Checker {
             taken_from_worker: false,
             answered: None,
             controls: BTreeMap::new(),
+            review: None,
+            proposed_by: None,
+            usage: Usage::default(),
         });
         n
     }
@@ -227,7 +248,7 @@ impl Checker {
             let n = task.index(self.world.tasks.len());
             let attempt = self.attempt(n, *which);
             let lease = self.world.tasks[n].lease(attempt);
-            let conclusion = conclusion(*end);
+            let conclusion = build::consuming(self.usage(), conclusion(*end));
             expected.push(self.world.tasks[n].finish(attempt, &conclusion));
             reports.push(Report { lease, conclusion });
             touched.push(n);
@@ -248,6 +269,12 @@ impl Checker {
             }
         }
         touched
+    }
+
+    /// What the next end has consumed.
+    pub(super) fn usage(&mut self) -> Usage {
+        self.told += 1;
+        build::usage(self.told, 3 * self.told)
     }
 
     async fn control(&mut self, n: usize, control: Control, key: Option<u8>) {
@@ -272,5 +299,6 @@ fn conclusion(end: End) -> Conclusion {
         End::Fail => build::fail("broken"),
         End::RetryNow => build::retry_after("busy", Duration::ZERO),
         End::RetryLater => build::retry_after("busy", AN_HOUR),
+        End::Release => build::release(),
     }
 }

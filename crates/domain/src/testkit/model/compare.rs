@@ -51,6 +51,10 @@ impl Checker {
         assert_eq!(Ok(session.tasks), count(&TaskStatus::ALL));
         assert_eq!(Ok(session.succeeded), count(&[TaskStatus::Completed]));
         assert_eq!(Ok(session.failed), count(&[TaskStatus::Failed, TaskStatus::TimedOut]));
+        let ended = || tasks().filter(|entry| entry.status.is_final());
+        let tokens: i64 = ended().map(|entry| entry.usage.tokens().total()).sum();
+        let nanos: i64 = ended().map(|entry| entry.usage.cost().nanos()).sum();
+        assert_eq!((session.tokens, session.cost.nanos()), (tokens, nanos));
         let latest = tasks().next_back().map(|entry| entry.status);
         assert_eq!(session.latest.map(|latest| latest.status), latest);
     }
@@ -101,7 +105,10 @@ fn compare_task(task: &Task, entry: &Entry) {
     assert_eq!((task.status(), progress), (entry.status, entry.progress), "{entry:?}");
     let (attempt, note) = match &task.state {
         TaskState::Live(live) => (live.attempt, &live.pause),
-        TaskState::Finished(finished) => (finished.attempt, &finished.cancel),
+        TaskState::Finished(finished) => {
+            assert_eq!(finished.outcome.usage, entry.usage, "{entry:?}");
+            (finished.attempt, &finished.cancel)
+        }
     };
     let attempt = attempt.map_or(0, |attempt| attempt.get().into());
     assert_eq!(attempt, entry.attempt, "{entry:?}");

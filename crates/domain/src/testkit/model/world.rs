@@ -5,12 +5,14 @@ use crate::{
     event::{EventType, NewEvent},
     id::{TaskId, TaskNumber},
     queue::{Conclusion, Lease},
+    review::Standing,
     task::{
         Attempt,
         outcome::Outcome,
         status::{LiveStatus, TaskStatus, Transition},
         work::Kind,
     },
+    usage::Usage,
 };
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
@@ -53,6 +55,12 @@ pub(super) struct Entry {
     pub(super) answered: Option<i64>,
     /// Whether idempotent controls that are remembered were accepted.
     pub(super) controls: BTreeMap<(String, u8), bool>,
+    /// Where the review of its plan stands, if it has one.
+    pub(super) review: Option<Standing>,
+    /// The claim under which a plan was proposed last.
+    pub(super) proposed_by: Option<i64>,
+    /// What its attempts consumed.
+    pub(super) usage: Usage,
 }
 
 /// A report that was accepted.
@@ -70,6 +78,7 @@ enum Form {
     Complete,
     Fail,
     Retry,
+    Release,
 }
 
 impl Form {
@@ -78,12 +87,20 @@ impl Form {
             Conclusion::Complete(_) => Self::Complete,
             Conclusion::Fail { retry: None, .. } => Self::Fail,
             Conclusion::Fail { retry: Some(_), .. } => Self::Retry,
+            Conclusion::Release { .. } => Self::Release,
         }
     }
 
-    /// Whether a report of this form may be taken for an accepted one.
+    /// Whether a report of this form may be taken for an accepted one: what it
+    /// would have led to is where the task is.
     fn resembles(self, accepted: &Accepted) -> bool {
-        self == accepted.form || (self != Self::Complete && accepted.led_to == TaskStatus::Failed)
+        match self {
+            _ if self == accepted.form => true,
+            Self::Complete => false,
+            Self::Fail => accepted.led_to == TaskStatus::Failed,
+            Self::Retry => accepted.form != Self::Complete,
+            Self::Release => accepted.form == Self::Retry,
+        }
     }
 }
 
@@ -149,16 +166,19 @@ impl World {
 }
 
 impl Entry {
-    fn become_through(&mut self, transition: Transition) {
+    pub(super) fn become_through(&mut self, transition: Transition) {
         let from = self.live_status().filter(|from| transition.sources().contains(from));
         let from = from.expect("the model moves as the lifecycle lets it");
+        let attempt = Attempt::new(self.attempt.max(1)).expect("it is positive");
         let told = |control| NewEvent::controlled(control, from, None);
         let mut events = match transition {
             Transition::Claim => vec![NewEvent::CLAIMED],
-            Transition::Release | Transition::Park => vec![NewEvent::released("")],
+            Transition::Release | Transition::Park => vec![NewEvent::released(attempt, "")],
             Transition::Pause => told(Control::Pause),
             Transition::Resume | Transition::Requeue => told(Control::Resume),
             Transition::Cancel => told(Control::Cancel),
+            // A proposal tells of itself.
+            Transition::Propose => Vec::new(),
             Transition::Complete | Transition::Fail | Transition::TimeOut => {
                 NewEvent::ended(transition, self.kind, &Outcome::default())
             }
@@ -176,7 +196,7 @@ impl Entry {
         self.settled = false;
     }
 
-    fn live_status(&self) -> Option<LiveStatus> {
+    pub(super) fn live_status(&self) -> Option<LiveStatus> {
         let all = [LiveStatus::Queued, LiveStatus::Running, LiveStatus::Paused];
         all.into_iter().find(|status| TaskStatus::from(*status) == self.status)
     }
@@ -191,7 +211,7 @@ impl Entry {
         });
     }
 
-    fn holds(&self, attempt: i64) -> bool {
+    pub(super) fn holds(&self, attempt: i64) -> bool {
         self.held && attempt == self.attempt
     }
 
@@ -212,18 +232,33 @@ impl Entry {
             return Answer::Lost;
         }
         match conclusion {
-            Conclusion::Complete(_) => {
+            Conclusion::Complete(outcome) => {
+                self.consume(&outcome.usage);
                 if self.progress.1 > 0 {
                     self.progress.0 = self.progress.1;
                 }
                 self.become_through(Transition::Complete);
             }
-            Conclusion::Fail { retry: None, .. } => self.become_through(Transition::Fail),
-            Conclusion::Fail { retry: Some(delay), .. } => self.release(*delay == Duration::ZERO),
+            Conclusion::Fail { outcome, retry } => {
+                self.consume(&outcome.usage);
+                match retry {
+                    None => self.become_through(Transition::Fail),
+                    Some(delay) => self.release(*delay == Duration::ZERO),
+                }
+            }
+            Conclusion::Release { usage } => {
+                self.consume(usage);
+                self.max_attempts += 1;
+                self.release(true);
+            }
         }
         self.reports.push(Accepted { attempt, form, led_to: self.status });
         self.settled = true;
         Answer::Accepted(self.status)
+    }
+
+    pub(super) fn consume(&mut self, usage: &Usage) {
+        self.usage = std::mem::take(&mut self.usage).plus(usage.clone());
     }
 
     pub(super) fn heartbeat(
