@@ -1,6 +1,6 @@
 //! Client programs of `clients/` against a running server.
 
-use crate::{CommandRun, DEV_KEY, Live, Server};
+use crate::{CommandRun, DEV_KEY, Live, Server, command};
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -31,19 +31,26 @@ pub async fn run_shannon_each(server: &Server, lines: &[&str]) -> String {
     run_client(server, "python/sdk_commands.py", lines).await.output().to_owned()
 }
 
-/// `clients/python/worker.py` as a process of its own, ended when dropped.
+/// A worker process, ended when dropped.
 pub struct ScriptedWorker {
     _process: Live,
 }
 
 impl ScriptedWorker {
-    /// A worker that runs every kind of task.
+    /// `clients/python/worker.py`, which runs every kind of task.
     pub fn of(server: &Server) -> Self {
-        Self { _process: Live::start(command(server, "python/worker.py")) }
+        Self { _process: Live::start(client(server, "python/worker.py")) }
+    }
+
+    /// `count_words`, the example of `crates/worker`.
+    pub fn counting_words(server: &Server) -> Self {
+        let mut command = Command::new(command::example("count_words"));
+        reaching(server, &mut command);
+        Self { _process: Live::start(command) }
     }
 }
 
-pub(crate) fn command(server: &Server, program: &str) -> Command {
+pub(crate) fn client(server: &Server, program: &str) -> Command {
     let path = clients().join(program);
     let mut command = match program.rsplit_once('.').map(|(_, extension)| extension) {
         Some("py") => Command::new(needed("TASKGATE_TEST_PYTHON")),
@@ -58,14 +65,18 @@ pub(crate) fn command(server: &Server, program: &str) -> Command {
     if program.ends_with(".js") {
         command.env("NODE_PATH", needed("TASKGATE_TEST_NODE_MODULES"));
     }
+    reaching(server, command.arg(path));
+    quiet(&mut command);
     command
-        .arg(path)
+}
+
+/// Tells a program where the server is.
+fn reaching(server: &Server, command: &mut Command) {
+    command
         .env("TASKGATE_URL", server.gateway().base())
         .env("TASKGATE_RESEARCH_URL", server.research().base())
         .env("TASKGATE_WORKER_URL", server.worker().base())
         .env("TASKGATE_API_KEY", DEV_KEY);
-    quiet(&mut command);
-    command
 }
 
 /// Without a terminal; Python leaves nothing behind and holds no line back.
@@ -78,6 +89,13 @@ fn quiet(command: &mut Command) -> &mut Command {
         .env("SSL_CERT_DIR", clients())
         .env_remove("SSL_CERT_FILE")
         .stdin(Stdio::null())
+}
+
+/// Python with a program of `clients/python/`, without a server.
+pub(crate) fn python(program: &str) -> Command {
+    let mut command = Command::new(needed("TASKGATE_TEST_PYTHON"));
+    quiet(&mut command).arg(clients().join("python").join(program));
+    command
 }
 
 fn clients() -> PathBuf {

@@ -2,7 +2,7 @@
 
 use crate::{DEV_KEY, Server, Store};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -95,17 +95,27 @@ pub(crate) fn binary(store: &Store) -> Command {
 
 /// Where the binary is.
 pub fn path() -> PathBuf {
-    let path = std::env::var_os("TASKGATE_BIN").map_or_else(beside_the_tests, PathBuf::from);
+    let named = std::env::var_os("TASKGATE_BIN").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| beside_the_tests("taskgate"));
+    there(&path, "cargo build -p taskgate")
+}
+
+/// Where an example of a crate is.
+pub(crate) fn example(name: &str) -> PathBuf {
+    there(&beside_the_tests(&format!("examples/{name}")), &format!("cargo build --example {name}"))
+}
+
+fn there(path: &Path, build: &str) -> PathBuf {
     assert!(
         path.is_file(),
-        "{} is not there: run scripts/test, which builds it, or cargo build -p taskgate",
+        "{} is not there: run scripts/test, which builds it, or {build}",
         path.display()
     );
     path.canonicalize().expect("a path")
 }
 
-/// A test executable lies in `target/<profile>/deps`, the binary above it.
-fn beside_the_tests() -> PathBuf {
+/// A test executable lies in `target/<profile>/deps`, what it runs above it.
+fn beside_the_tests(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
-    test.ancestors().nth(2).expect("a profile directory").join("taskgate")
+    test.ancestors().nth(2).expect("a profile directory").join(name)
 }

@@ -17,16 +17,20 @@
 //! [`command`] runs the binary's other commands.
 //! [`on_both_stores!`] stamps a story for SQLite and for PostgreSQL.
 //! [`Worker`] speaks the worker protocol step by step, [`ScriptedWorker`] is a
-//! worker process, [`run_client`] runs a client program of `clients/`, [`Live`]
-//! reads what a program prints while it runs, [`EventStream`] reads server-sent
-//! events frame by frame, and [`Proxy`] breaks the line between a client and the server, or
-//! between the server and its database.
+//! worker process, [`Process::worker`] is `taskgate worker`, [`ModelServer`] is
+//! an endpoint of chat completions, [`run_client`] runs a client program of
+//! `clients/`, [`Live`] reads what a program prints while it runs,
+//! [`EventStream`] reads server-sent events frame by frame, and [`Proxy`] breaks
+//! the line between a client and the server, or between the server and its
+//! database.
 
 mod api;
 mod client;
 mod cluster;
 pub mod command;
 mod live;
+mod model_server;
+mod process;
 mod proxy;
 mod raw;
 mod server;
@@ -40,6 +44,8 @@ pub use client::{ScriptedWorker, run_client, run_shannon, run_shannon_each};
 pub use cluster::Cluster;
 pub use command::{CommandRun, create_key, taskgate, terminate};
 pub use live::Live;
+pub use model_server::ModelServer;
+pub use process::Process;
 pub use proxy::Proxy;
 pub use raw::{RawAnswer, Socket};
 pub use server::Server;

@@ -39,7 +39,7 @@ impl Live {
     /// Starts a program of `clients/` against the server, its gateway at
     /// `HOST:PORT`: its own address, or that of a proxy.
     pub fn client(server: &Server, gateway: &str, program: &str, args: &[&str]) -> Self {
-        let mut command = client::command(server, program);
+        let mut command = client::client(server, program);
         command.args(args).env("TASKGATE_URL", format!("http://{gateway}"));
         Self::start(command)
     }
@@ -66,8 +66,12 @@ impl Live {
 
     /// Interrupts it, as a terminal does.
     pub fn interrupt(&self) {
-        let id = self.process.id().expect("it runs");
-        assert!(command::signal("INT", &id.to_string()), "it has ended");
+        assert!(command::signal("INT", &self.id().to_string()), "it has ended");
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
     }
 }
 

@@ -1,38 +1,27 @@
 //! The real binary as a running server.
 
-use crate::{Api, DEV_KEY, Store, command, terminate};
-use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Child, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use crate::{Api, DEV_KEY, Process, Store, command};
+use std::{process::ExitStatus, time::Duration};
 
 const FACES: [&str; 3] = ["gateway", "research", "worker"];
 
 /// A server process with its three faces on free loopback ports. It is stopped
 /// when dropped, and shows its log if the test is failing.
 pub struct Server {
-    child: Child,
-    log: Arc<Log>,
+    process: Process,
     addresses: [String; 3],
 }
 
-#[derive(Default)]
-struct Log {
-    lines: Mutex<Vec<String>>,
-    grown: Condvar,
-}
-
 impl Server {
-    /// `taskgate dev` over this store: it accepts [`DEV_KEY`].
+    /// `taskgate dev` over this store: it accepts [`DEV_KEY`], and leaves the
+    /// tasks to the test.
     pub fn dev(store: &Store) -> Self {
-        Self::start(store, &["dev"])
+        Self::start(store, &["dev", "--workers", "0"])
     }
 
     /// `taskgate dev` over another URL of this store.
     pub fn dev_at(store: &Store, url: &str) -> Self {
-        Self::start(store, &["dev", "--database-url", url])
+        Self::start(store, &["dev", "--workers", "0", "--database-url", url])
     }
 
     /// `taskgate serve` with migrations applied before.
@@ -51,16 +40,13 @@ impl Server {
         for face in FACES {
             command.args([format!("--{face}-addr"), "127.0.0.1:0".to_owned()]);
         }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("taskgate can be started");
-        let log = Arc::new(Log::default());
-        log.follow(child.stdout.take().expect("a pipe"));
-        log.follow(child.stderr.take().expect("a pipe"));
-        let addresses = log.addresses(&mut child);
-        Self { child, log, addresses }
+        let mut process = Process::start(command);
+        let addresses = process.logged("the addresses of all faces", |lines| {
+            let found = FACES.map(|face| lines.iter().find_map(|line| address_in(line, face)));
+            let [Some(gateway), Some(research), Some(worker)] = found else { return None };
+            Some([gateway, research, worker])
+        });
+        Self { process, addresses }
     }
 
     /// The gateway, under [`DEV_KEY`].
@@ -89,90 +75,27 @@ impl Server {
 
     /// What the server has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().join("\n")
+        self.process.log()
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// Ends the process at once, as a crash does.
-    pub fn kill(mut self) {
-        self.child.kill().expect("the process can be killed");
-        self.child.wait().expect("the process has ended");
+    pub fn kill(self) {
+        self.process.kill();
     }
 
     /// Asks the process to end and waits until it has.
-    pub fn stop(mut self) -> ExitStatus {
-        terminate(self.id());
-        self.wait(Duration::from_secs(40)).expect("the server stops when asked to")
+    pub fn stop(self) -> ExitStatus {
+        self.process.stop()
     }
 
     /// Waits for the process to end by itself.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
-        let start = Instant::now();
-        while start.elapsed() < limit {
-            if let Some(status) = self.child.try_wait().expect("a child process") {
-                return Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        None
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
-            terminate(self.id());
-            if self.wait(Duration::from_secs(10)).is_none() {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-            }
-        }
-        if std::thread::panicking() {
-            println!("--- log of the server ---\n{}\n---", self.log());
-        }
-    }
-}
-
-impl Log {
-    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn follow(self: &Arc<Self>, pipe: impl Read + Send + 'static) {
-        let log = Arc::clone(self);
-        std::thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                log.lock().push(line);
-                log.grown.notify_all();
-            }
-        });
-    }
-
-    /// Waits until the log tells where each face listens.
-    fn addresses(&self, child: &mut Child) -> [String; 3] {
-        let start = Instant::now();
-        let mut lines = self.lock();
-        loop {
-            let found = FACES.map(|face| lines.iter().find_map(|line| address_in(line, face)));
-            if let [Some(gateway), Some(research), Some(worker)] = found {
-                return [gateway, research, worker];
-            }
-            let ended = child.try_wait().expect("a child process");
-            assert!(
-                ended.is_none() && start.elapsed() < Duration::from_secs(30),
-                "the server did not start ({ended:?}):\n{}",
-                lines.join("\n")
-            );
-            lines = self
-                .grown
-                .wait_timeout(lines, Duration::from_millis(50))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
+        self.process.wait(limit)
     }
 }
 

@@ -75,6 +75,16 @@ impl Worker {
         self.report(task, "fail", json!({ "error": error, "retry": retry })).await
     }
 
+    /// Gives the task back, after so much was consumed.
+    pub async fn release(&self, task: &Claimed, usage: Value) -> Answer {
+        self.report(task, "release", json!({ "usage": usage })).await
+    }
+
+    /// Proposes this plan, and lets go of the task.
+    pub async fn propose(&self, task: &Claimed, plan: Value) -> Answer {
+        self.report(task, "plan", plan).await
+    }
+
     /// Reports the ends of several tasks in one call.
     pub async fn finish(&self, items: Value) -> Answer {
         self.api.post("/api/v1/worker/finish", &json!({ "items": items })).await

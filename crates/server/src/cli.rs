@@ -1,9 +1,15 @@
 //! The command line.
 
+mod executors;
 mod tasks;
+mod worker;
 
-pub(crate) use self::tasks::{
-    ClientFace, ClientFlags, ControlFlags, ListFlags, SubmitFlags, TasksCommand, TasksFlags,
+pub(crate) use self::{
+    executors::ExecutorFlags,
+    tasks::{
+        ClientFace, ClientFlags, ControlFlags, ListFlags, SubmitFlags, TasksCommand, TasksFlags,
+    },
+    worker::WorkerFlags,
 };
 
 use clap::{
@@ -44,6 +50,8 @@ pub(crate) enum Command {
     },
     /// Run the faces that are configured
     Serve(ServerFlags),
+    /// Run tasks of a server, over its worker face
+    Worker(WorkerFlags),
     /// Bring the store's tables up to date
     Migrate {
         /// Change nothing; exit with 1 when a migration is missing
@@ -163,6 +171,15 @@ pub(crate) struct ServerFlags {
     /// How many connections to the store are kept at most [default: 16]
     #[arg(long, value_name = "N")]
     pool_size: Option<String>,
+    #[command(flatten)]
+    executors: ExecutorFlags,
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+/// The settings of the log.
+#[derive(Debug, Default, Args)]
+pub(crate) struct LogFlags {
     /// The form of the log: text or json [default: text]
     #[arg(long, value_name = "FORM")]
     log_format: Option<String>,
@@ -170,6 +187,19 @@ pub(crate) struct ServerFlags {
     /// (info,taskgate_infra=debug) [default: info,actix_server=warn]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+}
+
+impl LogFlags {
+    fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        given([("log_format", &self.log_format), ("log_level", &self.log_level)])
+    }
+}
+
+/// Those of these settings that have a value.
+fn given<'a, const N: usize>(
+    all: [(&'static str, &'a Option<String>); N],
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    all.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
 }
 
 /// Flags that are settings.
@@ -197,18 +227,16 @@ impl SettingFlags for ServerFlags {
     }
 
     fn given(&self) -> Vec<(&'static str, &str)> {
-        let own = [
+        let own = given([
             ("gateway_addr", &self.gateway_addr),
             ("research_addr", &self.research_addr),
             ("worker_addr", &self.worker_addr),
             ("research_access", &self.research_access),
             ("cors_allowed_origins", &self.cors_allowed_origins),
             ("pool_size", &self.pool_size),
-            ("log_format", &self.log_format),
-            ("log_level", &self.log_level),
-        ];
-        let own = own.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
-        self.store.given().into_iter().chain(own).collect()
+        ]);
+        let store = self.store.given().into_iter();
+        store.chain(own).chain(self.executors.given()).chain(self.log.given()).collect()
     }
 }
 
@@ -245,7 +273,8 @@ mod tests {
         let serve = cli.find_subcommand_mut("serve").unwrap();
         let help = serve.render_help().to_string();
         for (name, default) in crate::config::DEFAULTS {
-            assert!(help.contains(&format!("[default: {default}]")), "{name}");
+            let told = [']', ','].map(|end| format!("[default: {default}{end}"));
+            assert!(told.iter().any(|told| help.contains(told)), "{name}");
         }
     }
 

@@ -1,6 +1,10 @@
 //! The settings and where they come from: a flag wins over an environment
 //! variable, that over a line of the configuration file, that over the default.
 
+mod executors;
+
+pub(crate) use self::executors::ExecutorSettings;
+
 use crate::{
     address::FaceAddress,
     cli::SettingFlags,
@@ -29,10 +33,15 @@ const DEFAULT_DIRECTORY: &str = ".taskgate";
 /// The default store.
 const DEFAULT_DATABASE_URL: &str = "sqlite://.taskgate/taskgate.db";
 
+/// How many tasks a process runs at the same time that is there to run some.
+pub(crate) const WORKERS: (&str, &str) = ("workers", "4");
+/// The text of a setting that has no value.
+const NONE: &str = "none";
+
 /// Every setting by its name in a configuration file, with its default. Its
 /// environment variable is `TASKGATE_` and the name in capitals, its flag the
 /// name with hyphens.
-pub(crate) const DEFAULTS: [(&str, &str); 9] = [
+pub(crate) const DEFAULTS: [(&str, &str); 19] = [
     ("database_url", DEFAULT_DATABASE_URL),
     ("gateway_addr", "127.0.0.1:8080"),
     ("research_addr", "127.0.0.1:8000"),
@@ -40,6 +49,16 @@ pub(crate) const DEFAULTS: [(&str, &str); 9] = [
     ("research_access", "loopback"),
     ("cors_allowed_origins", "*"),
     ("pool_size", "16"),
+    ("workers", "0"),
+    ("corpus", NONE),
+    ("model_base_url", NONE),
+    ("model_api_key", NONE),
+    ("model_provider", NONE),
+    ("model_small", NONE),
+    ("model_medium", NONE),
+    ("model_large", NONE),
+    ("model_prices", NONE),
+    ("model_timeout", "120"),
     ("log_format", "text"),
     // The HTTP server tells of each start of its threads.
     ("log_level", "info,actix_server=warn"),
@@ -69,6 +88,9 @@ pub(crate) struct Settings {
     /// How many connections to the store are kept at most.
     #[serde(deserialize_with = "from_text")]
     pub(crate) pool_size: PoolSize,
+    /// How many tasks this process runs at the same time.
+    #[serde(deserialize_with = "from_text")]
+    pub(crate) workers: WorkerSlots,
     /// The form of the log.
     #[serde(deserialize_with = "from_text")]
     pub(crate) log_format: LogFormat,
@@ -82,7 +104,24 @@ pub(crate) struct Settings {
 pub(crate) struct Config {
     /// The settings, read.
     pub(crate) settings: Settings,
+    /// What tasks are run with.
+    pub(crate) executors: ExecutorSettings,
     merged: Figment,
+}
+
+/// A number of tasks, 0 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerSlots(pub(crate) u16);
+
+impl FromStr for WorkerSlots {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse() {
+            Ok(slots @ 0..=1000) => Ok(Self(slots)),
+            _ => Err("must be a number from 0 to 1000"),
+        }
+    }
 }
 
 /// A number of connections, 1 to 1000.
@@ -103,14 +142,24 @@ impl FromStr for PoolSize {
 impl Config {
     /// Reads the settings from everywhere.
     pub(crate) fn load(flags: &dyn SettingFlags) -> Result<Self, Failure> {
-        Self::load_from(flags, &|name| std::env::var_os(name))
+        Self::load_over(&[], flags)
+    }
+
+    /// Reads the settings of a command that has some defaults of its own.
+    pub(crate) fn load_over(
+        defaults: &[(&str, &str)],
+        flags: &dyn SettingFlags,
+    ) -> Result<Self, Failure> {
+        Self::load_from(defaults, flags, &|name| std::env::var_os(name))
     }
 
     fn load_from(
+        defaults: &[(&str, &str)],
         flags: &dyn SettingFlags,
         environment: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, Failure> {
-        let mut merged = Figment::from(Layer::new(Origin::Default, DEFAULTS));
+        let mut merged = Figment::from(Layer::new(Origin::Default, DEFAULTS))
+            .merge(Layer::new(Origin::Default, defaults.iter().copied()));
         let named = environment("TASKGATE_CONFIG").filter(|path| !path.is_empty());
         if let Some(path) = flags.config().or_else(|| named.map(PathBuf::from)) {
             merged = merged.merge(Layer::read_file(&path)?);
@@ -118,14 +167,11 @@ impl Config {
         let merged = merged
             .merge(Layer::read_environment(environment)?)
             .merge(Layer::new(Origin::Flag, flags.given()));
-        match merged.extract() {
-            Ok(settings) => Ok(Self { settings, merged }),
-            Err(error) => {
-                let (profile, metadata) = (Profile::Default, error.metadata.unwrap_or_default());
-                let setting = metadata.interpolate(&profile, &error.path);
-                Err(Failure::new(format!("{setting} {}", error.kind)))
-            }
-        }
+        // Two extractions, for within a flattened struct an error would not
+        // know which setting it is about.
+        let settings = merged.extract().map_err(refusal)?;
+        let executors = merged.extract().map_err(refusal)?;
+        Ok(Self { settings, executors, merged })
     }
 
     /// The settings as a configuration file, each with its origin. A database
@@ -134,15 +180,24 @@ impl Config {
         let row = |(name, _): (&str, &str)| {
             let value: String = match name {
                 "database_url" => self.settings.database_url.to_string(),
+                "model_api_key" if self.executors.model_api_key.is_some() => "***".to_owned(),
                 _ => self.merged.extract_inner(name).unwrap_or_default(),
             };
             let metadata = self.merged.find_metadata(name).cloned().unwrap_or_default();
             let origin = metadata.interpolate(&Profile::Default, &[name]);
-            let quoted = if name == "pool_size" { value } else { format!("{value:?}") };
+            // A file may give any number without quotes.
+            let quoted = if value.parse::<u64>().is_ok() { value } else { format!("{value:?}") };
             [format!("{name} = {quoted}"), format!("# {origin}")]
         };
         crate::terminal::table(&DEFAULTS.map(row))
     }
+}
+
+/// Says what is wrong with which setting, in the spelling of its origin.
+fn refusal(error: figment::Error) -> Failure {
+    let (profile, metadata) = (Profile::Default, error.metadata.unwrap_or_default());
+    let setting = metadata.interpolate(&profile, &error.path);
+    Failure::new(format!("{setting} {}", error.kind))
 }
 
 /// Makes the directory of the default store, for its owner alone, when that is

@@ -4,6 +4,7 @@ mod address;
 mod cli;
 mod commands;
 mod config;
+mod executors;
 mod expiry;
 mod faces;
 mod failure;

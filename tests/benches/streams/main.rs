@@ -12,7 +12,7 @@ use std::time::Duration;
 use taskgate_tests::{Claimed, DEV_KEY, EventStream, Server, Store, Worker};
 
 /// Without keys, which have limits that this would meet.
-const SERVER: [&str; 4] = ["dev", "--no-auth", "--log-level", "warn"];
+const SERVER: [&str; 6] = ["dev", "--workers", "0", "--no-auth", "--log-level", "warn"];
 
 #[tokio::main]
 async fn main() {

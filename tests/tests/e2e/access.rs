@@ -109,7 +109,7 @@ async fn somebody_elses_task_does_not_exist(store: Store) {
 }
 
 async fn another_tenants_job_does_not_exist(store: Store) {
-    let server = Server::start(&store, &["dev", "--research-access", "keys"]);
+    let server = Server::start(&store, &["dev", "--workers", "0", "--research-access", "keys"]);
     let key = |more: &[&str]| {
         let key = create_key(&store, &[&["--scope", "research"], more].concat());
         server.research().with_key(&key)
@@ -153,7 +153,7 @@ async fn another_tenants_job_does_not_exist(store: Store) {
 }
 
 async fn a_key_is_good_for_its_scope_alone(store: Store) {
-    let server = Server::start(&store, &["dev", "--research-access", "keys"]);
+    let server = Server::start(&store, &["dev", "--workers", "0", "--research-access", "keys"]);
     let key = |scope: &str| create_key(&store, &["--scope", scope]);
     let claim = json!({ "worker_id": "w", "kinds": ["agent"], "max": 1,
                         "lease_seconds": 5, "wait_seconds": 0 });

@@ -28,7 +28,7 @@ async fn a_page_may_ask_before_it_sends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_reads_refusals_and_their_headers() {
     let store = Store::sqlite();
-    let server = Server::start(&store, &["dev", "--cors-allowed-origins", PAGE]);
+    let server = Server::start(&store, &["dev", "--workers", "0", "--cors-allowed-origins", PAGE]);
     let anybody = server.gateway().without_key();
     let answer = anybody.send(Method::GET, "/api/v1/tasks", &[("Origin", PAGE)], None).await;
     assert_eq!(answer.status, 401);
@@ -44,7 +44,7 @@ async fn a_page_reads_refusals_and_their_headers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_in_a_query_is_never_logged() {
     let store = Store::sqlite();
-    let server = Server::start(&store, &["dev", "--log-level", "trace"]);
+    let server = Server::start(&store, &["dev", "--workers", "0", "--log-level", "trace"]);
     let anybody = server.gateway().without_key();
     for path in ["/api/v1/stream/sse", "/api/v1/stream/nowhere", "/api/v1/tasks", "/nowhere"] {
         for name in ["api_key", "token"] {

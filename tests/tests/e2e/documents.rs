@@ -5,79 +5,151 @@ use std::{
     io::Write,
     process::{Command, Stdio},
 };
-use taskgate_tests::{Server, Store};
+use taskgate_tests::{Live, ScriptedWorker, Server, Store, terminate};
 
 taskgate_tests::on_both_stores!(
     the_readme_holds,
     the_gateway_page_holds,
     the_japanese_gateway_page_holds,
+    the_agents_page_holds,
+    the_japanese_agents_page_holds,
     the_streams_page_holds,
     the_japanese_streams_page_holds,
     the_sessions_page_holds,
     the_japanese_sessions_page_holds,
+    the_reviews_page_holds,
+    the_japanese_reviews_page_holds,
     the_keys_page_holds,
     the_japanese_keys_page_holds,
     the_research_page_holds,
     the_worker_page_holds,
+    the_worker_in_python_works,
+    the_worker_in_python_gives_its_task_back,
+    the_executors_page_holds,
     the_command_line_page_holds,
 );
 
 async fn the_readme_holds(store: Store) {
-    check(&store, "README.md");
+    // Its tasks are done by the server itself.
+    check(&Server::start(&store, &["dev"]), "README.md");
 }
 
 async fn the_gateway_page_holds(store: Store) {
-    check(&store, "docs/gateway-api.md");
+    check(&Server::dev(&store), "docs/gateway-api.md");
 }
 
 async fn the_japanese_gateway_page_holds(store: Store) {
-    check(&store, "docs/gateway-api.ja.md");
+    check(&Server::dev(&store), "docs/gateway-api.ja.md");
+}
+
+async fn the_agents_page_holds(store: Store) {
+    check(&Server::start(&store, &["dev"]), "docs/gateway-agents.md");
+}
+
+async fn the_japanese_agents_page_holds(store: Store) {
+    check(&Server::start(&store, &["dev"]), "docs/gateway-agents.ja.md");
 }
 
 async fn the_streams_page_holds(store: Store) {
-    check(&store, "docs/gateway-streams.md");
+    check(&Server::dev(&store), "docs/gateway-streams.md");
 }
 
 async fn the_japanese_streams_page_holds(store: Store) {
-    check(&store, "docs/gateway-streams.ja.md");
+    check(&Server::dev(&store), "docs/gateway-streams.ja.md");
 }
 
 async fn the_sessions_page_holds(store: Store) {
-    check(&store, "docs/gateway-sessions.md");
+    check(&Server::dev(&store), "docs/gateway-sessions.md");
 }
 
 async fn the_japanese_sessions_page_holds(store: Store) {
-    check(&store, "docs/gateway-sessions.ja.md");
+    check(&Server::dev(&store), "docs/gateway-sessions.ja.md");
+}
+
+async fn the_reviews_page_holds(store: Store) {
+    check(&Server::dev(&store), "docs/gateway-reviews.md");
+}
+
+async fn the_japanese_reviews_page_holds(store: Store) {
+    check(&Server::dev(&store), "docs/gateway-reviews.ja.md");
 }
 
 async fn the_keys_page_holds(store: Store) {
-    check(&store, "docs/gateway-keys.md");
+    check(&Server::dev(&store), "docs/gateway-keys.md");
 }
 
 async fn the_japanese_keys_page_holds(store: Store) {
-    check(&store, "docs/gateway-keys.ja.md");
+    check(&Server::dev(&store), "docs/gateway-keys.ja.md");
 }
 
 async fn the_research_page_holds(store: Store) {
-    check(&store, "docs/research-api.md");
+    check(&Server::dev(&store), "docs/research-api.md");
 }
 
 async fn the_worker_page_holds(store: Store) {
-    check(&store, "docs/worker-protocol.md");
+    check(&Server::dev(&store), "docs/worker-protocol.md");
+}
+
+async fn the_worker_in_python_works(store: Store) {
+    let server = Server::dev(&store);
+    let mut worker = python_worker(&server, "");
+    let task = server.gateway().ask("how are you?").await;
+    assert_eq!(worker.line().await, format!("reported {task}"));
+    assert_eq!(server.gateway().task(&task).await["result"], "You asked: how are you?");
+}
+
+async fn the_worker_in_python_gives_its_task_back(store: Store) {
+    let server = Server::dev(&store);
+    let mut worker = python_worker(&server, "print('at work', flush=True); time.sleep(60)");
+    let task = server.gateway().ask("how are you?").await;
+    assert_eq!(worker.line().await, "at work");
+    terminate(worker.id());
+    assert_eq!(worker.finish().await.code, 0);
+    let task = server.gateway().task(&task).await;
+    assert_eq!(task["status"], "TASK_STATUS_QUEUED");
+}
+
+/// The worker that the page prints, with something to do before it answers.
+fn python_worker(server: &Server, work: &str) -> Live {
+    let page = page("docs/worker-protocol.md");
+    let mut blocks = page.split("\n```python\n").skip(1);
+    let program = blocks.find(|block| block.contains("def keep_alive")).expect("a worker");
+    let (program, _) = program.split_once("\n```").expect("the end of a block");
+    let answer = "    return f\"You asked";
+    assert!(program.lines().count() < 100 && program.contains(answer), "{program}");
+    let program = program
+        .replace("http://localhost:8090", server.worker().base())
+        .replace(answer, &format!("    {work}\n{answer}"));
+    let python = std::env::var_os("TASKGATE_TEST_PYTHON").expect("scripts/test sets it");
+    let mut command = Command::new(python);
+    command.args(["-c", &program]);
+    Live::start(command)
+}
+
+async fn the_executors_page_holds(store: Store) {
+    let program = include_str!("../../../crates/worker/examples/count_words.rs");
+    let (_, program) = program.split_once("\n\n").expect("a heading");
+    assert!(page("docs/executors.md").contains(program), "the page has another program");
+    let server = Server::dev(&store);
+    let _worker = ScriptedWorker::counting_words(&server);
+    check(&server, "docs/executors.md");
 }
 
 async fn the_command_line_page_holds(store: Store) {
-    check(&store, "docs/command-line.md");
+    check(&Server::dev(&store), "docs/command-line.md");
+}
+
+fn page(name: &str) -> String {
+    let path = format!("{}/../{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).expect("a page")
 }
 
 /// Between the outputs of two commands.
 const CUT: &str = "\n-----\n";
 
-fn check(store: &Store, page: &str) {
-    let path = format!("{}/../{page}", env!("CARGO_MANIFEST_DIR"));
-    let samples = samples(&std::fs::read_to_string(path).expect("a page"));
-    assert!(samples.len() > 4, "{page} has only {} samples", samples.len());
-    let server = Server::dev(store);
+fn check(server: &Server, name: &str) {
+    let samples = samples(&page(name));
+    assert!(!samples.is_empty(), "{name} has no samples");
     let mut script = String::from("set -euo pipefail\n");
     for (command, _) in &samples {
         script += &format!("{command}\nprintf '%s' '{CUT}'\n");
@@ -87,9 +159,9 @@ fn check(store: &Store, page: &str) {
     {
         script = script.replace(&format!("http://localhost:{port}"), api.base());
     }
-    let printed = pipe(bash(&server), &script);
+    let printed = pipe(bash(server), &script);
     for ((command, expected), printed) in samples.iter().zip(printed.split(CUT)) {
-        assert_eq!(settled(printed), settled(expected), "{page}: {command}");
+        assert_eq!(settled(printed), settled(expected), "{name}: {command}");
     }
 }
 

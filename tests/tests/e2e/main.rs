@@ -1,6 +1,7 @@
 //! The end-to-end suites, one module for each story.
 
 mod access;
+mod agents;
 mod bad_input;
 mod browsers;
 mod commands;
@@ -11,6 +12,7 @@ mod gateway_cancel;
 mod gateway_list;
 mod gateway_status;
 mod gateway_submit;
+mod kills;
 mod no_auth;
 mod outage;
 mod rate_limit;
@@ -23,10 +25,13 @@ mod sdk_cli;
 mod sdk_cli_stream;
 mod sdk_controls;
 mod sdk_follow;
+mod sdk_reviews;
 mod sdk_sessions;
 mod sdk_stream;
 mod sdk_tasks;
 mod shutdown;
 mod tasks_command;
 mod tasks_watch;
+mod worker_command;
 mod worker_protocol;
+mod worker_queue;

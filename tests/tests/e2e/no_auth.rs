@@ -7,7 +7,7 @@ use taskgate_tests::{Server, Store, Worker, taskgate};
 const TASKS: &str = "/api/v1/tasks";
 
 fn start(store: &Store) -> Server {
-    Server::start(store, &["dev", "--no-auth"])
+    Server::start(store, &["dev", "--workers", "0", "--no-auth"])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn it_stays_on_this_machine_and_out_of_production() {
     let store = Store::sqlite();
     for face in ["gateway", "research", "worker"] {
         let flag = format!("--{face}-addr");
-        let run = taskgate(&store, &["dev", "--no-auth", &flag, "0.0.0.0:0"]);
+        let run = taskgate(&store, &["dev", "--workers", "0", "--no-auth", &flag, "0.0.0.0:0"]);
         assert_eq!(run.code, 1, "{run:?}");
         assert!(run.stderr.contains("`taskgate dev --no-auth` lets everybody in"), "{run:?}");
     }

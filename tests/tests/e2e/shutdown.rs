@@ -5,12 +5,13 @@ use std::{
     net::TcpStream,
     time::{Duration, Instant},
 };
-use taskgate_tests::{DEV_KEY, Server, Socket, Store, Worker, eventually, terminate};
+use taskgate_tests::{DEV_KEY, ModelServer, Server, Socket, Store, Worker, eventually, terminate};
 
 taskgate_tests::on_both_stores!(
     an_idle_server_stops_at_once,
     a_long_poll_is_answered_before_the_end,
     a_request_that_runs_is_finished,
+    a_task_that_the_server_does_is_finished,
 );
 
 async fn an_idle_server_stops_at_once(store: Store) {
@@ -63,4 +64,23 @@ async fn a_request_that_runs_is_finished(store: Store) {
     assert!(ended.success(), "{ended}");
     let server = Server::dev(&store);
     assert_eq!(server.gateway().get("/api/v1/tasks").await.expect(200)["total_count"], 1);
+}
+
+async fn a_task_that_the_server_does_is_finished(store: Store) {
+    let model = ModelServer::start();
+    let url = model.url();
+    // It takes half a second for each word.
+    let args =
+        ["dev", "--workers", "1", "--model-base-url", &url, "--model-medium", "fault:slower"];
+    let server = Server::start(&store, &args);
+    let id = server.gateway().ask("Are you there?").await;
+    eventually("an answer", async || (model.running().await > 0).then_some(())).await;
+    let status = server.stop();
+    assert!(status.success(), "{status}");
+    let task = Server::dev(&store).gateway().task(&id).await;
+    assert_eq!(task["status"], "TASK_STATUS_COMPLETED");
+    assert_eq!(
+        (&task["result"], &task["attempts"]),
+        (&json!("You asked: Are you there?"), &json!(1))
+    );
 }

@@ -15,6 +15,7 @@ taskgate_tests::on_both_stores!(
     a_lost_lease_runs_the_task_again,
     attempts_that_are_used_up_fail_the_task,
     a_retry_returns_the_task_to_the_queue,
+    what_all_attempts_consumed_is_told_together,
     the_same_report_counts_once,
     a_batch_of_reports_is_judged_one_by_one,
     a_report_on_an_unknown_task_is_refused,
@@ -177,6 +178,32 @@ async fn a_retry_returns_the_task_to_the_queue(store: Store) {
     assert_eq!(worker.fail(&claimed, "gave up", true).await.expect(200)["status"], "failed");
     let job = research.job(id).await;
     assert_eq!((&job["status"], &job["error_message"]), (&json!("failed"), &json!("gave up")));
+}
+
+async fn what_all_attempts_consumed_is_told_together(store: Store) {
+    let server = Server::dev(&store);
+    let (gateway, worker) = (server.gateway(), Worker::of(&server));
+    let id = gateway.ask("twice").await;
+    let usage = json!({ "prompt_tokens": 1, "completion_tokens": 2, "cost_usd": 0.1, "models": [
+        { "model": "m", "provider": "p", "executions": 1, "prompt_tokens": 1,
+          "completion_tokens": 2, "cost_usd": 0.1 }] });
+    let claimed = worker.claim_one("agent").await;
+    assert_eq!(claimed.body.get("usage"), None);
+    let released = worker.release(&claimed, usage.clone()).await.expect(200);
+    assert_eq!(released["status"], "queued");
+    let again = worker.claim_one("agent").await;
+    assert_eq!((again.attempt, &again.body["usage"]["total_tokens"]), (2, &json!(3)));
+    let outcome = json!({ "result": "answer", "usage": usage });
+    worker.complete(&again, outcome).await.expect(200);
+    let task = gateway.task(&id).await;
+    assert_eq!(
+        task["usage"],
+        json!({ "total_tokens": 6, "input_tokens": 2, "output_tokens": 4,
+                "estimated_cost": 0.2, "cost_usd": 0.2 })
+    );
+    let share = json!({ "model": "m", "provider": "p", "executions": 2, "tokens": 6,
+                        "cost_usd": 0.2, "percentage": 100 });
+    assert_eq!(task["metadata"]["model_breakdown"], json!([share]));
 }
 
 async fn the_same_report_counts_once(store: Store) {

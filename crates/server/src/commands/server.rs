@@ -5,7 +5,8 @@ mod welcome;
 use crate::{
     address::Reach,
     cli::ServerFlags,
-    config::{Config, Settings, make_default_directory},
+    config::{Config, Settings, WORKERS, make_default_directory},
+    executors::{self, Source},
     faces::Sockets,
     failure::{Failure, chain},
     huge_pages, log, maintenance, open_files,
@@ -16,17 +17,24 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use taskgate_api::{Face, HttpOptions, ResearchAccess, Services};
 use taskgate_domain::{
     key::KeySecret,
-    ports::SystemClock,
+    ports::{SystemClock, TaskQueue},
     usecase::{
         events::Events, keys::Keys, reviews::Reviews, sessions::Sessions, tasks::Tasks,
         workers::Workers,
     },
 };
 use taskgate_infra::{DatabaseUrl, Store, StoreOptions, migrations};
-use tokio::{runtime, sync::watch};
+use tokio::sync::watch;
 
 /// The key of the documentation's examples.
 const DEV_KEY: &str = "sk_test_123456";
+
+/// How long a task of this process is held without a sign of life: as long as
+/// it waits when the process dies.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// How long one claim of this process waits for a task; a stop cuts it short.
+const WAIT: Duration = Duration::from_secs(30);
 
 /// What a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +50,14 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
+    /// The defaults that this mode has of its own.
+    const fn defaults(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Dev { .. } => &[WORKERS],
+            Self::Serve => &[],
+        }
+    }
+
     /// Where a face may listen.
     fn reach(self, face: Face, access: ResearchAccess) -> Reach {
         match (self, face) {
@@ -55,22 +71,19 @@ impl Mode {
 
 /// Runs a server until a signal ends it.
 pub(crate) fn run(mode: Mode, flags: &ServerFlags) -> Result<ExitCode, Failure> {
-    let settings = Config::load(flags)?.settings;
-    log::start(settings.log_format, &settings.log_level)?;
+    let config = Config::load_over(mode.defaults(), flags)?;
+    log::start(config.settings.log_format, &config.settings.log_level)?;
     huge_pages::refuse();
-    // The faces have threads of their own; here it is signals and maintenance.
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::caused("cannot start", &error))?;
-    let code = runtime.block_on(serve(mode, &settings));
+    let runtime = executors::threads(&config)?;
+    let code = runtime.block_on(serve(mode, &config));
     // A statement that runs may end; one that the database never answers must
     // not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     code
 }
 
-async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
+async fn serve(mode: Mode, config: &Config) -> Result<ExitCode, Failure> {
+    let settings = &config.settings;
     let signals = Signals::listen()?;
     let sockets = Sockets::bind(settings, |face| mode.reach(face, settings.research_access))?;
     let addresses = sockets.addresses();
@@ -86,7 +99,12 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
     let (stop, stopped) = watch::channel(false);
     let faces: Vec<Face> = addresses.iter().map(|(face, _)| *face).collect();
     let options = http_options(settings, faces);
-    let faces = sockets.serve(&services(mode, settings, &store, &stopped), options)?;
+    let queue: Arc<dyn TaskQueue> =
+        Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
+    let source =
+        Source { queue: queue.clone(), feed: Some(store.feed.clone()), lease: LEASE, wait: WAIT };
+    let tasks = executors::start(config, source, stopped.clone())?;
+    let faces = sockets.serve(&services(mode, settings, &store, queue, &stopped), options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));
     match mode {
         Mode::Dev { no_auth } => {
@@ -101,7 +119,7 @@ async fn serve(mode: Mode, settings: &Settings) -> Result<ExitCode, Failure> {
             tokio::spawn(tell_of_migrations(url.clone()));
         }
     }
-    Ok(shutdown::supervise(faces, None, signals, stop).await)
+    Ok(shutdown::supervise(faces, tasks, signals, stop).await)
 }
 
 /// How each of these faces treats its connections.
@@ -125,10 +143,10 @@ fn services(
     mode: Mode,
     settings: &Settings,
     store: &Store,
+    queue: Arc<dyn TaskQueue>,
     stopped: &watch::Receiver<bool>,
 ) -> Services {
     let keys = Keys::new(store.keys.clone(), Arc::new(SystemClock));
-    let queue = Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
     let (tasks, log, feed) = (store.tasks.clone(), store.events.clone(), store.feed.clone());
     let events = Arc::new(Events::new(tasks.clone(), log, feed));
     Services {

@@ -40,12 +40,13 @@ impl Sources {
     }
 
     fn load(&self) -> Config {
-        Config::load_from(self, &|name| self.value(name)).unwrap()
+        Config::load_from(&[], self, &|name| self.value(name)).unwrap()
     }
 
     /// The refusal, the file's path in it replaced by FILE.
     fn refusal(&self) -> String {
-        let refusal = Config::load_from(self, &|name| self.value(name)).unwrap_err().to_string();
+        let refusal =
+            Config::load_from(&[], self, &|name| self.value(name)).unwrap_err().to_string();
         match self.config() {
             Some(path) => refusal.replace(&path.display().to_string(), "FILE"),
             None => refusal,
@@ -116,6 +117,10 @@ fn a_wrong_value_is_refused_in_the_spelling_of_its_source() {
     ] {
         assert_eq!(sources.refusal(), format!("{spelling} {rule}"));
     }
+    assert_eq!(
+        Sources::default().flag("model_timeout", "2 min").refusal(),
+        "--model-timeout must be a number of seconds from 1 to 3600"
+    );
 }
 
 #[test]
