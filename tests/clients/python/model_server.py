@@ -457,6 +457,11 @@ class Server(ThreadingHTTPServer):
     # Many tasks ask at the same time.
     request_queue_size = 128
 
+    def handle_error(self, request, client_address):
+        # Clients that are killed leave without a word, which is no news.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
 
 def main():
     parser = argparse.ArgumentParser(description="An endpoint of chat completions for tests.")
