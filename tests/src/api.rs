@@ -2,10 +2,20 @@
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 /// The key that `taskgate dev` accepts with every scope.
 pub const DEV_KEY: &str = "sk_test_123456";
+
+/// One client for all, for to make one is to read the certificates of the whole
+/// web. It keeps no connection: that would belong to the runtime of one test.
+pub(crate) fn http() -> reqwest::Client {
+    static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| {
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.timeout(Duration::from_secs(60)).build().expect("an HTTP client")
+    });
+    HTTP.clone()
+}
 
 /// A caller of one face, with or without a key.
 #[derive(Clone)]
@@ -29,11 +39,7 @@ pub struct Answer {
 impl Api {
     /// A caller of the face at this address.
     pub(crate) fn new(base: String, key: Option<&str>) -> Self {
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
-            .build()
-            .expect("an HTTP client");
-        Self { base, key: key.map(str::to_owned), http }
+        Self { base, key: key.map(str::to_owned), http: http() }
     }
 
     /// The same face under another key.

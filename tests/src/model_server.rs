@@ -1,6 +1,6 @@
 //! An endpoint of chat completions, as a process of its own.
 
-use crate::client;
+use crate::{api, client};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -61,7 +61,8 @@ impl ModelServer {
     }
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> T {
-        let answer = reqwest::get(format!("{}{path}", self.base)).await.expect("an answer");
+        let answer = api::http().get(format!("{}{path}", self.base)).send().await;
+        let answer = answer.expect("an answer");
         let text = answer.text().await.expect("a body");
         serde_json::from_str(&text).expect("what was asked for")
     }
