@@ -1,6 +1,8 @@
 //! What the bytes of a page say.
 
 use encoding_rs::{Encoding, UTF_8};
+use html2text::{Element, Handle, RcDom};
+use html5ever::{ParseOpts, tendril::TendrilSink, tree_builder::TreeBuilderOpts};
 
 /// The longest text that is kept of a page, in bytes.
 const MOST_TEXT: usize = 16 * 1024;
@@ -9,8 +11,13 @@ const MOST_TITLE: usize = 200;
 /// How many bytes at the start of a page are looked at for its encoding, which
 /// is where HTML wants it.
 const PRESCAN: usize = 1024;
+/// How much HTML is read, in bytes.
+const MOST_HTML: usize = 256 * 1024;
+/// How much of it is parsed at a time, in bytes.
+const PIECE: usize = 4 * 1024;
 /// How deep the elements of a page may lie in each other. The layout takes a
-/// time that grows with the square of the depth, and more for tables.
+/// time that grows with the square of the depth, and more for tables; so does
+/// parsing.
 const DEEPEST: usize = 128;
 /// The width that tables of a page are laid out for.
 const WIDTH: usize = 120;
@@ -58,7 +65,10 @@ pub(super) fn read(bytes: &[u8], form: Form, charset: Option<&str>) -> Page {
     let (text, _, _) = encoding.decode(bytes);
     match form {
         Form::Text => Page { title: None, text: cut(text.trim()) },
-        Form::Html => Page { title: title(&text), text: cut(plain(&text).trim()) },
+        Form::Html => {
+            let html = text.get(..text.floor_char_boundary(MOST_HTML)).unwrap_or(&text);
+            Page { title: title(html), text: cut(plain(html).trim()) }
+        }
     }
 }
 
@@ -82,41 +92,52 @@ fn title(html: &str) -> Option<String> {
     (!title.is_empty()).then_some(title)
 }
 
-/// The text of HTML, empty when it is too odd to be laid out.
+/// The text of HTML, empty when its elements lie too deep in each other.
 fn plain(html: &str) -> String {
-    if depth(html) > DEEPEST {
-        return String::new();
-    }
-    html2text::config::plain_no_decorate()
-        .allow_width_overflow()
-        .no_table_borders()
-        .string_from_read(html.as_bytes(), WIDTH)
-        .unwrap_or_default()
+    let config = html2text::config::plain_no_decorate().allow_width_overflow().no_table_borders();
+    let Some(dom) = parse(html) else { return String::new() };
+    let text =
+        config.dom_to_render_tree(&dom).and_then(|tree| config.render_to_string(tree, WIDTH));
+    text.unwrap_or_default()
 }
 
-/// How deep the elements of a page may lie in each other at most: less where an
-/// element is closed that is not open, or one lies in a script.
-fn depth(html: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for tag in html.split('<').skip(1) {
-        let (closes, tag) = tag.strip_prefix('/').map_or((false, tag), |tag| (true, tag));
-        let end = tag.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tag.len());
-        let name = tag.get(..end).unwrap_or_default().to_ascii_lowercase();
-        if name.is_empty() || ENDS_BY_ITSELF.contains(&name.as_str()) {
-            continue;
+/// The tree of HTML, unless it is too deep.
+///
+/// Only the parser knows how deep it is: markup that is not closed, or closed in
+/// another order, becomes a tree all the same. It is asked time and again, so
+/// that it goes on with no tree that has become too deep.
+fn parse(html: &str) -> Option<RcDom> {
+    let opts = ParseOpts {
+        // Without scripts, what stands in for them is seen.
+        tree_builder: TreeBuilderOpts { scripting_enabled: false, ..TreeBuilderOpts::default() },
+        ..ParseOpts::default()
+    };
+    let mut parser = html5ever::parse_document(RcDom::default(), opts);
+    let mut rest = html;
+    while !rest.is_empty() {
+        let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
+        parser.process(piece.into());
+        if depth(&parser.tokenizer.sink.sink.document) > DEEPEST {
+            return None;
         }
-        depth = if closes { depth.saturating_sub(1) } else { depth + 1 };
+        rest = behind;
+    }
+    Some(parser.finish())
+}
+
+/// How deep the nodes below one lie in each other.
+fn depth(root: &Handle) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(root.clone(), 0)];
+    while let Some((node, depth)) = open.pop() {
         deepest = deepest.max(depth);
+        open.extend(node.children.borrow().iter().map(|child| (child.clone(), depth + 1)));
+        if let Element { template_contents, .. } = &node.data {
+            open.extend(template_contents.borrow().iter().map(|it| (it.clone(), depth + 1)));
+        }
     }
     deepest
 }
-
-/// Elements that hold nothing, or that the next of their kind ends.
-const ENDS_BY_ITSELF: [&str; 26] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
-    "track", "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "option",
-    "optgroup",
-];
 
 /// The text, to a bounded length.
 fn cut(text: &str) -> String {
@@ -174,26 +195,43 @@ mod tests {
     }
 
     #[test]
+    fn ordinary_pages_are_read() {
+        let icon = "<svg><path d='M0 0'/><use href='#a'/></svg>";
+        let html = "<script>for (i=0;i<n;i++) if (i<n) f('<div>')</script><!-- <div> -->\
+                    <b><i>Tea</b></i> and <br/>cake<p>one<p>two<ul><li>three<li>four</ul>"
+            .to_owned()
+            + &icon.repeat(DEEPEST);
+        let page = read(html.repeat(DEEPEST).as_bytes(), Form::Html, None);
+        assert!(page.text.starts_with("Tea and\ncake\n\none\n\ntwo"), "{}", page.text);
+    }
+
+    /// Pages that are much deeper than they look, or take long to parse.
+    #[test]
     fn hostile_pages_are_bounded() {
-        let deep = "<div>".repeat(100_000);
-        let tables = "<table><tr><td>".repeat(10_000);
-        let most = "<div>".repeat(DEEPEST) + &"<p>a".repeat(100_000);
-        let most_tables = "<table><tr><td>".repeat(DEEPEST) + "a";
-        let long = "あ".repeat(MOST_TEXT);
-        for page in [
-            deep.as_str(),
-            &tables,
-            &most,
-            &most_tables,
-            "<title>",
-            "<title",
-            "charset=",
-            "<p>\0</p>",
+        let numbered: String = (0..40_000).map(|n| format!("<b a={n}>")).collect();
+        for piece in [
+            "<div>",
+            "<div></x>",
+            "<x><div></x>",
+            "<b></x>",
+            "<table><tr><td>",
+            "<optgroup>",
+            "<!--><div>",
+            "<svg><path>",
+            "<template>",
+            &numbered,
         ] {
+            let deep = piece.repeat(2 * 1024 * 1024 / piece.len());
+            assert_eq!(read(deep.as_bytes(), Form::Html, None).text, "", "{piece:.20}");
+        }
+        let most = "<div>".repeat(DEEPEST - 10) + &"<p>a".repeat(100_000);
+        let most_tables = "<table><tr><td>".repeat(DEEPEST / 4 - 2) + "a";
+        for page in [most.as_str(), &most_tables, "<title>", "<title", "<p>\0</p>"] {
             let Page { text, .. } = read(page.as_bytes(), Form::Html, None);
             assert!(text.len() <= MOST_TEXT + " …".len());
+            assert_eq!(text.is_empty(), !page.ends_with('a'), "{page:.20}");
         }
-        let text = read(long.as_bytes(), Form::Text, None).text;
+        let text = read("あ".repeat(MOST_TEXT).as_bytes(), Form::Text, None).text;
         assert!(text.ends_with("あ …") && text.len() <= MOST_TEXT + " …".len());
     }
 }
