@@ -100,11 +100,15 @@ impl FetchPage {
             return Err(format!("it is answered with {status}"));
         }
         let url = response.url().clone();
-        let content_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
-        let content_type = content_type.unwrap_or("text/plain").to_owned();
+        let said = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let is_said = said.is_some();
+        let content_type = said.unwrap_or("text/plain").to_owned();
         let (form, charset) = page::form(&content_type)
             .ok_or_else(|| format!("it is {content_type}, which is neither HTML, text nor JSON"))?;
         let (bytes, charset) = (body(response).await?, charset.map(str::to_owned));
+        if !is_said && bytes.contains(&0) {
+            return Err("it does not say what it is, and is no text".to_owned());
+        }
         let page =
             tokio::task::spawn_blocking(move || page::read(&bytes, form, charset.as_deref()));
         let page = page.await.map_err(|_| "its markup is too odd".to_owned())?;

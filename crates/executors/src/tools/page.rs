@@ -40,7 +40,7 @@ pub(super) struct Page {
 }
 
 /// The form and the character encoding that a `Content-Type` tells; `None` for
-/// a form that is not read. Without a header the page has to look like text.
+/// a form that is not read.
 pub(super) fn form(content_type: &str) -> Option<(Form, Option<&str>)> {
     let mut parts = content_type.split(';').map(str::trim);
     let form = match parts.next()?.to_ascii_lowercase().as_str() {

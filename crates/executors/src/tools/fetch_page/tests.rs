@@ -152,6 +152,7 @@ async fn what_is_no_readable_page_is_refused_by_a_sentence() {
     let (image, _) = server(|_| answer("200 OK\r\nContent-Type: image/png", "x")).await;
     let (missing, _) = server(|_| answer("404 Not Found", "")).await;
     let (empty, _) = server(|_| answer("200 OK\r\nContent-Type: text/html", "<p> </p>")).await;
+    let (unnamed, _) = server(|_| answer("200 OK", "PK\u{3}\u{4}\0\0")).await;
     let mut said = String::new();
     for url in [
         "no address".to_owned(),
@@ -166,6 +167,7 @@ async fn what_is_no_readable_page_is_refused_by_a_sentence() {
         format!("http://127.0.0.1:{image}/"),
         format!("http://127.0.0.1:{missing}/"),
         format!("http://127.0.0.1:{empty}/"),
+        format!("http://127.0.0.1:{unnamed}/"),
     ] {
         said.push_str(&refusal(url).await);
         said.push('\n');
@@ -183,6 +185,7 @@ async fn what_is_no_readable_page_is_refused_by_a_sentence() {
     the page cannot be read: it is image/png, which is neither HTML, text nor JSON
     the page cannot be read: it is answered with 404 Not Found
     the page cannot be read: it has no text
+    the page cannot be read: it does not say what it is, and is no text
     "#);
 }
 
