@@ -40,6 +40,11 @@ use request::Form;
 use taskgate_domain::usage::Tokens;
 use teller::Teller;
 
+/// The greatest bound on the length of an answer that is sent. Models refuse one
+/// beyond their own, which is as low as this. A longer answer that passes its
+/// budget ends the task when it is booked.
+const MOST_BOUND: i64 = 4096;
+
 /// An [`Answerer`] that asks a model.
 pub struct ModelAnswerer {
     endpoint: Endpoint,
@@ -205,9 +210,11 @@ impl StepCalls<'_> {
         let mut request = request::request(self.model, prompt, form);
         let mut teller = Teller::new(listener);
         let mut attempts = 0;
+        let mut most_bound = MOST_BOUND;
         loop {
             attempts += 1;
             let room = self.ledger.room(sent).map_err(Failure::OverBudget)?;
+            let room = room.filter(|room| *room <= most_bound);
             request::bound(&mut request, &self.answerer.provider, room);
             let mut completion = Completion::default();
             let asked = self.once(&request, sent, &mut completion, &mut teller).await;
@@ -220,6 +227,11 @@ impl StepCalls<'_> {
                 Err(Unfit::OverBudget(sentence)) => return Err(Failure::OverBudget(sentence)),
                 Err(Unfit::Fault(fault)) => fault,
             };
+            if room.is_some() && fault.is_about_length() {
+                // The bound is beyond what the model can write after this prompt.
+                most_bound = 0;
+                continue;
+            }
             if fault.is_lasting() || attempts >= self.answerer.patience.attempts {
                 return Err(Failure::Fault { fault, attempts });
             }
@@ -318,8 +330,7 @@ impl From<Fault> for Unfit {
     }
 }
 
-/// Checks an answer that came to its end, which may have been `room` tokens
-/// long.
+/// Checks an answer that came to its end, which was bounded to `room` tokens.
 fn check(completion: &Completion, form: Form<'_>, room: Option<i64>) -> Result<(), Unfit> {
     let finish = completion.finish.as_deref();
     if finish == Some("content_filter") {

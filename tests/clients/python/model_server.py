@@ -64,6 +64,9 @@ STATUSES = {
     "denied": (401, "Incorrect API key provided"),
 }
 
+# A bound on the length of an answer beyond this is refused, as OpenAI does.
+MOST_WRITTEN = 16384
+
 PAUSES = {"slow": 0.1, "slower": 0.5}
 
 
@@ -347,6 +350,13 @@ class Handler(BaseHTTPRequestHandler):
             status, message = STATUSES[fault]
             headers = [("Retry-After", "1")] if fault == "limited" else []
             return self.send_error_object(status, message, headers)
+        cap = body.get("max_completion_tokens", body.get("max_tokens"))
+        if cap is not None and cap > MOST_WRITTEN:
+            message = (
+                f"max_tokens is too large: {cap}. This model supports at most {MOST_WRITTEN} "
+                f"completion tokens, whereas you provided {cap}."
+            )
+            return self.send_error_object(400, message)
         question = Question(body)
         if fault == "no-tools" and question.tools:
             return self.send_error_object(400, f"{body['model']} does not support tools")
@@ -357,7 +367,6 @@ class Handler(BaseHTTPRequestHandler):
         elif structured and fault == "prose":
             text = "I would rather not."
         finish = "tool_calls" if call else "stop"
-        cap = body.get("max_completion_tokens", body.get("max_tokens"))
         if fault == "length":
             text, finish = text[: len(text) // 2], "length"
         if cap is not None and estimate(text) > cap:

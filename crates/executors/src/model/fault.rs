@@ -104,6 +104,13 @@ impl Fault {
         }
     }
 
+    /// Whether the endpoint refuses the bound on the length of the answer.
+    pub(super) fn is_about_length(&self) -> bool {
+        let names = ["max_tokens", "max_completion_tokens", "max_model_len"];
+        matches!(self, Self::Status { status: 400 | 422, message: Some(message), .. }
+            if names.iter().any(|name| message.contains(name)))
+    }
+
     /// Whether the endpoint refuses because it, or the model, knows no tools.
     pub(super) fn is_about_tools(&self) -> bool {
         self.is_lasting()

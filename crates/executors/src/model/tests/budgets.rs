@@ -1,6 +1,6 @@
 //! What a step may consume.
 
-use super::{Ear, Scripted, brief, ended, says};
+use super::{Ear, Scripted, brief, ended, says, status};
 use crate::answerer::{Allowance, AnswerError, Answerer, Brief, Material};
 use serde_json::json;
 use taskgate_domain::usage::Usd;
@@ -40,6 +40,24 @@ async fn what_is_left_bounds_the_answer_by_the_providers_own_name() {
     let left = bounds[1][0].clone();
     assert!((900..1000).contains(&left.as_i64().unwrap()), "{left}");
     assert_eq!(bounds, [json!([null, null]), json!([left, null]), json!([null, left])]);
+}
+
+#[tokio::test]
+async fn no_bound_is_sent_that_a_model_may_refuse() {
+    let scripted = Scripted::new([says("Yes.")]).await;
+    ask(&scripted, tokens(1_000_000)).await.unwrap();
+    assert_eq!(scripted.requests()[0].get("max_tokens"), None);
+}
+
+#[tokio::test]
+async fn a_bound_that_is_refused_is_left_out() {
+    let message = "'max_tokens' is too large: 952. This model's maximum context length is 512";
+    let refusal = json!({"error": {"message": message}}).to_string();
+    let scripted = Scripted::new([status("400 Bad Request", "", refusal), says("Yes.")]).await;
+    ask(&scripted, tokens(1000)).await.unwrap();
+    let requests = scripted.requests();
+    assert!(requests[0]["max_tokens"].is_i64());
+    assert_eq!(requests[1].get("max_tokens"), None);
 }
 
 #[tokio::test]
