@@ -337,9 +337,9 @@ fn check(completion: &Completion, form: Form<'_>, room: Option<i64>) -> Result<(
         return Err(Fault::Filtered.into());
     }
     if finish == Some("length") {
-        let written = completion.usage.map(Tokens::completion);
+        let written = completion.usage.map_or_else(|| completion.written(), Tokens::completion);
         if let Some(room) = room
-            && written.is_none_or(|written| written >= room)
+            && written >= room
         {
             return Err(Unfit::OverBudget(format!(
                 "the answer does not fit in the {room} tokens that the budget leaves for it"

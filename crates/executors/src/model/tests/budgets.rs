@@ -70,6 +70,12 @@ async fn an_answer_that_does_not_fit_is_over_budget_and_paid_for() {
 }
 
 #[tokio::test]
+async fn an_answer_that_ends_far_below_its_bound_is_at_the_models_own_limit() {
+    let scripted = Scripted::new([ended(&["Half an ans"], "length", &json!(null))]).await;
+    assert_eq!(ask(&scripted, tokens(1000)).await, Ok(()));
+}
+
+#[tokio::test]
 async fn usage_is_guessed_when_the_endpoint_keeps_it_to_itself() {
     let scripted = Scripted::new([ended(&["four", "four"], "stop", &json!(null))]).await;
     let reply = super::answer(&scripted.answerer()).await.unwrap();
