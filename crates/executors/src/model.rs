@@ -37,6 +37,10 @@ use fault::Fault;
 use ledger::{Ledger, estimate};
 use prompt::Prompt;
 use request::Form;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use taskgate_domain::usage::Tokens;
 use teller::Teller;
 
@@ -52,6 +56,8 @@ pub struct ModelAnswerer {
     models: Models,
     prices: Prices,
     patience: Patience,
+    /// Models that answered only once no tools were offered to them.
+    without_tools: Mutex<HashSet<String>>,
 }
 
 /// The system's TLS library cannot be used.
@@ -68,7 +74,16 @@ impl ModelAnswerer {
         let endpoint = Endpoint::new(&settings).map_err(SetupError)?;
         let ModelSettings { base_url, provider, models, prices, patience, .. } = settings;
         let provider = provider.unwrap_or_else(|| base_url.provider().to_owned());
-        Ok(Self { endpoint, provider, models, prices, patience })
+        let without_tools = Mutex::default();
+        Ok(Self { endpoint, provider, models, prices, patience, without_tools })
+    }
+
+    fn without_tools(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.without_tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refuses_tools(&self, model: &str) -> bool {
+        self.without_tools().contains(model)
     }
 
     /// What the endpoint's owner is called.
@@ -114,17 +129,20 @@ impl Answerer for ModelAnswerer {
         done: &[Observation],
     ) -> Result<Reply<Step>, AnswerError> {
         let mut step = self.step(brief);
-        let prompt = prompt::next(brief, done);
-        let next = match step.complete(prompt, Form::Tools(tools), None).await {
-            Ok(completion) => Ok(next_step(&completion, tools)),
-            Err(Failure::Fault { fault, .. }) if fault.is_about_tools() => {
-                let prompt = prompt::next_without_calls(brief, tools, done);
-                let next = step.object(prompt, |text| shape::step(text, tools)).await;
-                next.map(|next| next.unwrap_or(Step::Answer))
+        if !self.refuses_tools(step.model) {
+            let prompt = prompt::next(brief, done);
+            match step.complete(prompt, Form::Tools(tools), None).await {
+                Ok(completion) => return step.reply(Ok(next_step(&completion, tools))),
+                Err(Failure::Fault { fault, .. }) if fault.is_about_tools() => {}
+                Err(failure) => return step.reply(Err(failure)),
             }
-            Err(failure) => Err(failure),
-        };
-        step.reply(next)
+        }
+        let prompt = prompt::next_without_calls(brief, tools, done);
+        let next = step.object(prompt, |text| shape::step(text, tools)).await;
+        if next.is_ok() {
+            self.without_tools().insert(step.model.to_owned());
+        }
+        step.reply(next.map(|next| next.unwrap_or(Step::Answer)))
     }
 
     async fn answer(
@@ -232,7 +250,9 @@ impl StepCalls<'_> {
                 most_bound = 0;
                 continue;
             }
-            if fault.is_lasting() || attempts >= self.answerer.patience.attempts {
+            let is_final =
+                fault.is_lasting() || matches!(form, Form::Tools(_)) && fault.is_about_tools();
+            if is_final || attempts >= self.answerer.patience.attempts {
                 return Err(Failure::Fault { fault, attempts });
             }
             let wait = self.answerer.patience.wait(attempts, fault.retry_after());

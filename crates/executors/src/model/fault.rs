@@ -112,9 +112,16 @@ impl Fault {
     }
 
     /// Whether the endpoint refuses because it, or the model, knows no tools.
+    /// llama.cpp says so by 500.
     pub(super) fn is_about_tools(&self) -> bool {
-        self.is_lasting()
-            && matches!(self, Self::Status { message: Some(message), .. } if message.contains("tool"))
+        match self {
+            Self::Status {
+                status: 400 | 404 | 405 | 422 | 500 | 501,
+                message: Some(message),
+                ..
+            } => message.to_ascii_lowercase().contains("tool"),
+            _ => false,
+        }
     }
 }
 

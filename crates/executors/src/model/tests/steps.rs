@@ -177,6 +177,25 @@ async fn a_model_without_tools_is_asked_in_json() {
 }
 
 #[tokio::test]
+async fn a_model_that_has_refused_tools_is_offered_none_again() {
+    let refusal = json!({"error": {"code": 500, "message": "Tools param requires --jinja flag"}});
+    let json = || says(r#"{"tool": null}"#);
+    let scripted = Scripted::new([
+        status("500 Internal Server Error", "", refusal.to_string()),
+        json(),
+        json(),
+    ])
+    .await;
+    let answerer = scripted.answerer();
+    for _ in 0..2 {
+        assert_eq!(answerer.next(&brief(), TOOLS, &[]).await.unwrap().value, Step::Answer);
+    }
+    let offered: Vec<_> =
+        scripted.requests().iter().map(|request| request.get("tools").is_some()).collect();
+    assert_eq!(offered, [true, false, false]);
+}
+
+#[tokio::test]
 async fn a_plan_can_be_made_again() {
     let scripted = Scripted::new([
         says(r#"{"plan": "Read.", "questions": ["a?", "b?", "c?"]}"#),
