@@ -133,7 +133,10 @@ impl Endpoint {
         };
         let exhausted =
             error.pointer("/error/code").is_some_and(|code| code == "insufficient_quota");
-        Fault::Status { status, message: self.message(&error), exhausted, retry_after }
+        // Endpoints quote parts of the key here, and the task's owner reads it.
+        let is_about_key = matches!(status, 401 | 403);
+        let message = if is_about_key { None } else { self.message(&error) };
+        Fault::Status { status, message, exhausted, retry_after }
     }
 
     /// The message of an error, without the key, should the endpoint quote it.

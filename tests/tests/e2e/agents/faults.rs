@@ -90,7 +90,7 @@ async fn faults_that_last_are_told_without_the_key(store: Store) {
     let expected = [
         "fault:broken: 3 attempts, the model provider ollama sent an answer that cannot be read as a chat completion (asked 4 times)",
         "fault:cut: 3 attempts, the model provider ollama broke off in the middle of its answer (asked 4 times)",
-        "fault:denied: 1 attempts, the model provider ollama refuses the key (401): Incorrect API key provided",
+        "fault:denied: 1 attempts, the model provider ollama refuses the key (401)",
         "fault:down: 3 attempts, the model provider ollama cannot be reached: connection closed before message completed (asked 4 times)",
         "fault:empty: 3 attempts, the model provider ollama sent an empty answer (asked 4 times)",
         "fault:error: 3 attempts, the model provider ollama reported an error in its answer: The server had an error (asked 4 times)",
@@ -110,13 +110,7 @@ async fn an_endpoint_that_is_gone_or_refuses_the_key_is_told(store: Store) {
     let server = World::server(&store, &endpoint, &[]);
     let world = World { gateway: server.gateway(), server, endpoint };
     let refused = world.run("Who is there?", "simple", json!({})).await;
-    check(
-        &world,
-        &refused,
-        "the model provider ollama refuses the key (401): Incorrect API key \
-        provided: ***",
-    )
-    .await;
+    check(&world, &refused, "the model provider ollama refuses the key (401)").await;
 
     let World { server, gateway, endpoint } = world;
     drop(endpoint);

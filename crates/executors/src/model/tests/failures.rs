@@ -65,7 +65,7 @@ async fn a_refusal_is_final_and_says_why() {
         sentences.push(refused(act).await);
     }
     insta::assert_snapshot!(sentences.join("\n"), @"
-    the model provider custom refuses the key (401): Incorrect API key provided: ***
+    the model provider custom refuses the key (401)
     the model provider custom refuses the key (403)
     the model provider custom knows no such model or address (404): model 'medium' not found
     the model provider custom refuses the request (400): too long

@@ -293,9 +293,9 @@ async fn faults_that_last_are_told_in_a_sentence() {
     blank: may pass, paid for: the model provider custom sent an empty answer (asked 2 times)
     refused: lasts: the model provider custom refuses the request (400): This prompt is too long
     unknown: lasts: the model provider custom knows no such model or address (404): The model does not exist
-    denied: lasts: the model provider custom refuses the key (401): Incorrect API key provided
+    denied: lasts: the model provider custom refuses the key (401)
     filtered: lasts, paid for: the model provider custom withheld the answer by its content filter
-    wrong key: lasts: the model provider custom refuses the key (401): Incorrect API key provided: ***
+    wrong key: lasts: the model provider custom refuses the key (401)
     ");
 }
 
