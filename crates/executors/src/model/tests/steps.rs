@@ -115,6 +115,14 @@ async fn the_end_mark_may_be_missing() {
 }
 
 #[tokio::test]
+async fn a_connection_that_breaks_behind_the_answer_is_its_end() {
+    let end = event(&json!({"choices": [{"delta": {"content": "Yes."}, "finish_reason": "stop"}]}));
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
+    let scripted = Scripted::new([Act::Send(head.to_owned() + &end)]).await;
+    assert_eq!(super::answer(&scripted.answerer()).await.unwrap().value.text, "Yes.");
+}
+
+#[tokio::test]
 async fn a_model_that_reached_its_own_limit_keeps_its_text() {
     let scripted = Scripted::new([super::ended(&["Yes, bu"], "length", &json!(null))]).await;
     assert_eq!(super::answer(&scripted.answerer()).await.unwrap().value.text, "Yes, bu");
