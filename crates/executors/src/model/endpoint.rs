@@ -142,7 +142,10 @@ impl Endpoint {
             error.pointer("/error/code").is_some_and(|code| code == "insufficient_quota");
         // Endpoints quote parts of the key here, and the task's owner reads it.
         let is_about_key = matches!(status, 401 | 403);
-        let message = if is_about_key { None } else { self.message(&error) };
+        let mut message = self.message(&error);
+        if is_about_key && let Some(message) = message.take() {
+            tracing::warn!(status, message, "the endpoint refuses the key");
+        }
         Fault::Status { status, message, exhausted, retry_after }
     }
 
