@@ -2,18 +2,26 @@
 
 /// The longest mark; what goes on behind is no mark.
 const MOST_BYTES: usize = 64;
+/// The greatest number of a source; greater ones are years and the like.
+const MOST: usize = 999;
 
 /// Gives the marks of a text new numbers while the text comes in pieces. `[1]`
 /// and `[1, 2]` are marks; what lies in code, or in a text that is JSON, is not.
 ///
 /// Several numbers become marks of their own, `[1][2]`. A number that has no
-/// new one is dropped, and with the last of a mark the spaces before it.
+/// new one is dropped, and with the last of a mark the spaces before it. What
+/// stands directly behind a name, as in `argv[1]`, may be an index, and is left
+/// alone unless it has a new number. `[0]` and `[2024]` are never marks.
 pub(crate) struct Marks<F> {
     renumber: F,
     /// What may still become a mark.
     held: String,
     /// What the text so far is.
     state: State,
+    /// Whether the text so far ends with what can have an index.
+    is_indexable: bool,
+    /// Whether what may be an index is dropped as well.
+    drops_indices: bool,
 }
 
 /// Where in a text something stands.
@@ -44,7 +52,13 @@ enum Begin {
 impl<F: FnMut(usize) -> Option<usize>> Marks<F> {
     /// Renumbers by `renumber`, which is asked for each number in its order.
     pub(crate) const fn new(renumber: F) -> Self {
-        Self { renumber, held: String::new(), state: State::Start }
+        Self {
+            renumber,
+            held: String::new(),
+            state: State::Start,
+            is_indexable: false,
+            drops_indices: false,
+        }
     }
 
     /// Takes a piece of the text; returns what of the text is certain by now.
@@ -97,8 +111,13 @@ impl<F: FnMut(usize) -> Option<usize>> Marks<F> {
             Begin::Perhaps if !is_end => None,
             Begin::Mark(length, numbers) => {
                 self.state = State::Prose;
+                let is_index = spaces == 0 && self.is_indexable && !self.drops_indices;
                 let known: Vec<usize> =
                     numbers.into_iter().filter_map(&mut self.renumber).collect();
+                if known.is_empty() && is_index {
+                    return Some(self.copy(rest, length, out));
+                }
+                self.is_indexable = false;
                 if !known.is_empty() {
                     self.copy(rest, spaces, out);
                 }
@@ -115,8 +134,11 @@ impl<F: FnMut(usize) -> Option<usize>> Marks<F> {
         }
     }
 
-    fn copy(&self, rest: &str, length: usize, out: &mut String) -> usize {
-        out.push_str(rest.get(..length).unwrap_or_default());
+    fn copy(&mut self, rest: &str, length: usize, out: &mut String) -> usize {
+        let text = rest.get(..length).unwrap_or_default();
+        out.push_str(text);
+        let is_indexable = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ')' | ']');
+        self.is_indexable = text.ends_with(is_indexable);
         length
     }
 }
@@ -156,7 +178,8 @@ fn begin(text: &str) -> Begin {
         None => Begin::Perhaps,
         Some(']') => {
             let parts = inner.get(..end).unwrap_or_default().split([',', '、', '，', ';']);
-            match parts.map(|part| part.trim().parse().ok()).collect::<Option<Vec<usize>>>() {
+            let number = |part: &str| part.trim().parse().ok().filter(|n| (1..=MOST).contains(n));
+            match parts.map(number).collect::<Option<Vec<usize>>>() {
                 Some(numbers) => Begin::Mark(end + 2, numbers),
                 None => Begin::Other,
             }
@@ -168,6 +191,12 @@ fn begin(text: &str) -> Begin {
 /// The whole text with new numbers.
 pub(crate) fn renumbered(text: &str, renumber: impl FnMut(usize) -> Option<usize>) -> String {
     let mut marks = Marks::new(renumber);
+    marks.push(text) + &marks.end()
+}
+
+/// A text without any marks.
+pub(crate) fn without_marks(text: &str) -> String {
+    let mut marks = Marks { state: State::Prose, drops_indices: true, ..Marks::new(|_| None) };
     marks.push(text) + &marks.end()
 }
 
