@@ -9,6 +9,7 @@ use super::sentence::{Sentence, sentences};
 use crate::{
     answerer::Source,
     library::{Question, is_unspaced, words_in_order, words_of},
+    marks::without_marks,
 };
 
 /// Sources that are looked at.
@@ -164,7 +165,9 @@ pub(super) fn quotes(question: &Question, sources: &[Source]) -> Vec<Quote> {
     });
     let quote = |&(source, place): &(usize, usize)| {
         let sentence = text_of(&texts, (source, place))?;
-        Some(Quote { source, text: ended(&sentence.text), alone: sentence.alone })
+        // Its own marks are of other sources than those here.
+        let text = ended(without_marks(&sentence.text).trim());
+        Some(Quote { source, text, alone: sentence.alone })
     };
     chosen.iter().filter_map(quote).collect()
 }

@@ -326,3 +326,12 @@ async fn no_text_is_too_long_or_too_strange() {
     let empty = Offline::new(Arc::new(Library::empty()));
     assert_eq!(answer(&empty, "Where do storks nest?", &[], &[]).await.text, "Nothing found.");
 }
+
+#[tokio::test]
+async fn a_source_cites_no_other_by_marks_of_its_own() {
+    let storks = source("Storks nest on roofs[2], as is known [1, 2]. Storks fly [9].");
+    let sources = [storks, source("Nothing of interest.")];
+    let answer = answer(&birds(), "Where do storks nest?", &sources, &[]).await;
+    assert!(answer.text.starts_with("Storks nest on roofs, as is known. [1]"), "{}", answer.text);
+    assert!(!answer.text.contains("[2]"), "{}", answer.text);
+}
