@@ -44,6 +44,9 @@ use std::{
 use taskgate_domain::usage::Tokens;
 use teller::Teller;
 
+/// How many models are remembered for refusing tools.
+const MOST_KNOWN: usize = 100;
+
 /// The greatest bound on the length of an answer that is sent. Models refuse one
 /// beyond their own, which is as low as this. A longer answer that passes its
 /// budget ends the task when it is booked.
@@ -140,7 +143,11 @@ impl Answerer for ModelAnswerer {
         let prompt = prompt::next_without_calls(brief, tools, done);
         let next = step.object(prompt, |text| shape::step(text, tools)).await;
         if next.is_ok() {
-            self.without_tools().insert(step.model.to_owned());
+            let mut known = self.without_tools();
+            // Tasks may name any model.
+            if known.len() < MOST_KNOWN {
+                known.insert(step.model.to_owned());
+            }
         }
         step.reply(next.map(|next| next.unwrap_or(Step::Answer)))
     }

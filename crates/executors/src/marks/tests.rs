@@ -37,10 +37,9 @@ fn sources_are_numbered_by_their_first_use() {
 
 #[test]
 fn a_text_can_be_rid_of_its_marks() {
-    for (text, bare) in [
-        ("a [1], b[2]. [3, 4] `c[5]` in [2024]", "a, b. `c[5]` in [2024]"),
-        ("{ a [1]", "{ a"),
-    ] {
+    for (text, bare) in
+        [("a [1], b[2]. [3, 4] `c[5]` in [2024]", "a, b. `c[5]` in [2024]"), ("{ a [1]", "{ a")]
+    {
         assert_eq!(without_marks(text), bare);
     }
 }
