@@ -39,7 +39,7 @@ async fn a_standard_task_uses_tools_first() {
     AGENT_STARTED agent: How many?
     AGENT_THINKING agent: Deciding what to do next
     TOOL_INVOKED agent: How many? {"tool":"search","input":"How many?"}
-    TOOL_OBSERVATION agent: About How many? 0 (doc:How many? 0)\nAbout all 1 (doc:all 1)\nAbout How many? 2 (doc:How many? 2)\nAbout all 3 (doc:all 3)\nAbout How many? 4 (doc:How many? 4) {"tool":"search","sources":5}
+    TOOL_OBSERVATION agent: About How many? 0 (doc:How many? 0): How many? 0\nAbout all 1 (doc:all 1): all 1\nAbout How many? 2 (doc:How many? 2): How many? 2\nAbout all 3 (doc:all 3): all 3\nAbout How many? 4 (doc:How many? 4): How many? 4 {"tool":"search","sources":5}
     AGENT_THINKING agent: Deciding what to do next
     TOOL_INVOKED agent: 6 * 7 {"tool":"calculator","input":"6 * 7"}
     TOOL_OBSERVATION agent: 6 * 7 = 42 {"tool":"calculator","sources":0}
@@ -83,7 +83,7 @@ async fn a_complex_task_is_divided() {
     AGENT_STARTED agent-1: part 1
     AGENT_THINKING agent-1: Deciding what to do next
     TOOL_INVOKED agent-1: part 1 {"tool":"search","input":"part 1"}
-    TOOL_OBSERVATION agent-1: About part 1 0 (doc:part 1 0)\nAbout all 1 (doc:all 1)\nAbout part 1 2 (doc:part 1 2)\nAbout all 3 (doc:all 3)\nAbout part 1 4 (doc:part 1 4) {"tool":"search","sources":5}
+    TOOL_OBSERVATION agent-1: About part 1 0 (doc:part 1 0): part 1 0\nAbout all 1 (doc:all 1): all 1\nAbout part 1 2 (doc:part 1 2): part 1 2\nAbout all 3 (doc:all 3): all 3\nAbout part 1 4 (doc:part 1 4): part 1 4 {"tool":"search","sources":5}
     AGENT_THINKING agent-1: Deciding what to do next
     AGENT_THINKING agent-1: Answering
     AGENT_COMPLETED agent-1: Done
@@ -91,7 +91,7 @@ async fn a_complex_task_is_divided() {
     AGENT_STARTED agent-2: part 2
     AGENT_THINKING agent-2: Deciding what to do next
     TOOL_INVOKED agent-2: part 2 {"tool":"search","input":"part 2"}
-    TOOL_OBSERVATION agent-2: About part 2 0 (doc:part 2 0)\nAbout all 1 (doc:all 1)\nAbout part 2 2 (doc:part 2 2)\nAbout all 3 (doc:all 3)\nAbout part 2 4 (doc:part 2 4) {"tool":"search","sources":5}
+    TOOL_OBSERVATION agent-2: About part 2 0 (doc:part 2 0): part 2 0\nAbout all 1 (doc:all 1): all 1\nAbout part 2 2 (doc:part 2 2): part 2 2\nAbout all 3 (doc:all 3): all 3\nAbout part 2 4 (doc:part 2 4): part 2 4 {"tool":"search","sources":5}
     AGENT_THINKING agent-2: Deciding what to do next
     AGENT_THINKING agent-2: Answering
     AGENT_COMPLETED agent-2: Done
@@ -99,7 +99,7 @@ async fn a_complex_task_is_divided() {
     AGENT_STARTED agent-3: part 3
     AGENT_THINKING agent-3: Deciding what to do next
     TOOL_INVOKED agent-3: part 3 {"tool":"search","input":"part 3"}
-    TOOL_OBSERVATION agent-3: About part 3 0 (doc:part 3 0)\nAbout all 1 (doc:all 1)\nAbout part 3 2 (doc:part 3 2)\nAbout all 3 (doc:all 3)\nAbout part 3 4 (doc:part 3 4) {"tool":"search","sources":5}
+    TOOL_OBSERVATION agent-3: About part 3 0 (doc:part 3 0): part 3 0\nAbout all 1 (doc:all 1): all 1\nAbout part 3 2 (doc:part 3 2): part 3 2\nAbout all 3 (doc:all 3): all 3\nAbout part 3 4 (doc:part 3 4): part 3 4 {"tool":"search","sources":5}
     AGENT_THINKING agent-3: Deciding what to do next
     AGENT_THINKING agent-3: Answering
     AGENT_COMPLETED agent-3: Done
@@ -107,7 +107,7 @@ async fn a_complex_task_is_divided() {
     AGENT_STARTED agent-4: part 4
     AGENT_THINKING agent-4: Deciding what to do next
     TOOL_INVOKED agent-4: part 4 {"tool":"search","input":"part 4"}
-    TOOL_OBSERVATION agent-4: About part 4 0 (doc:part 4 0)\nAbout all 1 (doc:all 1)\nAbout part 4 2 (doc:part 4 2)\nAbout all 3 (doc:all 3)\nAbout part 4 4 (doc:part 4 4) {"tool":"search","sources":5}
+    TOOL_OBSERVATION agent-4: About part 4 0 (doc:part 4 0): part 4 0\nAbout all 1 (doc:all 1): all 1\nAbout part 4 2 (doc:part 4 2): part 4 2\nAbout all 3 (doc:all 3): all 3\nAbout part 4 4 (doc:part 4 4): part 4 4 {"tool":"search","sources":5}
     AGENT_THINKING agent-4: Deciding what to do next
     AGENT_THINKING agent-4: Answering
     AGENT_COMPLETED agent-4: Done
@@ -146,14 +146,14 @@ async fn research_is_cited_verified_and_drawn_from() {
     AGENT_STARTED researcher-1: part 1
     AGENT_THINKING researcher-1: Deciding what to do next
     TOOL_INVOKED researcher-1: part 1 {"tool":"search","input":"part 1"}
-    TOOL_OBSERVATION researcher-1: About part 1 0 (doc:part 1 0)\nAbout all 1 (doc:all 1)\nAbout part 1 2 (doc:part 1 2) {"tool":"search","sources":3}
+    TOOL_OBSERVATION researcher-1: About part 1 0 (doc:part 1 0): part 1 0\nAbout all 1 (doc:all 1): all 1\nAbout part 1 2 (doc:part 1 2): part 1 2 {"tool":"search","sources":3}
     AGENT_THINKING researcher-1: Deciding what to do next
     AGENT_COMPLETED researcher-1: Done
     DELEGATION researcher: part 2 {"to":"researcher-2"}
     AGENT_STARTED researcher-2: part 2
     AGENT_THINKING researcher-2: Deciding what to do next
     TOOL_INVOKED researcher-2: part 2 {"tool":"search","input":"part 2"}
-    TOOL_OBSERVATION researcher-2: About part 2 0 (doc:part 2 0)\nAbout all 1 (doc:all 1)\nAbout part 2 2 (doc:part 2 2) {"tool":"search","sources":3}
+    TOOL_OBSERVATION researcher-2: About part 2 0 (doc:part 2 0): part 2 0\nAbout all 1 (doc:all 1): all 1\nAbout part 2 2 (doc:part 2 2): part 2 2 {"tool":"search","sources":3}
     AGENT_THINKING researcher-2: Deciding what to do next
     AGENT_COMPLETED researcher-2: Done
     AGENT_THINKING researcher: Writing by what was found

@@ -22,8 +22,9 @@ use std::{
 
 pub(super) const SPEC: ToolSpec = ToolSpec {
     name: "fetch_page",
-    description: "Reads a page on the public web. Use it for addresses that the question or a \
-                  source names.",
+    description: "Reads a page on the public web. Use it for addresses with http:// or https:// \
+                  that the question or a source names. No other can be read: what the search \
+                  finds under docs/ is not on the web.",
     parameter: "url",
     parameter_description: "The address, with http:// or https://.",
 };
