@@ -1,7 +1,25 @@
 //! What a model is told in each step.
 
-use crate::answerer::{Brief, Material, Observation, Revision, Source, ToolSpec};
-use std::fmt::Write as _;
+mod room;
+
+use crate::{
+    answerer::{Brief, Material, Observation, Revision, Source, ToolSpec},
+    marks::without_marks,
+};
+use room::fit;
+use std::{cmp::Reverse, fmt::Write as _};
+use taskgate_domain::queue::PastTurn;
+
+/// How much of a prompt its parts may take, in tokens as they are
+/// [estimated](super::ledger::estimate): with instructions and an answer all
+/// this fits a context of 16,384 tokens.
+const MOST_SOURCES: usize = 8000;
+const MOST_NOTES: usize = 2000;
+const MOST_HISTORY: usize = 2000;
+/// Of what tools have said, and of a text that is looked at. Neither comes
+/// together with notes; a text comes with sources.
+const MOST_SAID: usize = 8000;
+const MOST_TEXT: usize = 4000;
 
 /// One question to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,9 +93,8 @@ pub(super) fn answer(brief: &Brief<'_>, material: &Material<'_>) -> Prompt {
     add_sources(&mut user, material.sources);
     if !material.notes.is_empty() {
         user.push_str("\n\nNotes:");
-        for note in material.notes {
-            let _ = write!(user, "\n\n{note}");
-        }
+        let notes = material.notes.iter().map(|note| format!("\n\n{note}")).collect();
+        user.extend(fit(notes, |_| 0, MOST_NOTES));
     }
     let bare = material.sources.is_empty() && material.notes.is_empty();
     prompt(brief, &[if bare { ANSWER } else { ANSWER_BY_SOURCES }], user)
@@ -123,13 +140,30 @@ fn prompt(brief: &Brief<'_>, rules: &[&str], user: String) -> Prompt {
         Some(instructions) => format!("{instructions}\n\n{rules}"),
         None => rules,
     };
-    let past = brief.history.iter().map(|turn| (turn.query.clone(), turn.answer.clone())).collect();
-    Prompt { system, past, user }
+    Prompt { system, past: past(brief.history), user }
+}
+
+/// What was said before, the newest turns first as far as there is room.
+fn past(history: &[PastTurn]) -> Vec<(String, String)> {
+    let turns = history.iter().flat_map(|turn| [turn.query.clone(), bare(&turn.answer)]).collect();
+    // The query of a turn comes before its answer.
+    let texts = fit(turns, |n| Reverse(n / 2), MOST_HISTORY);
+    let pairs = texts.chunks_exact(2).filter(|pair| pair.iter().all(|text| !text.is_empty()));
+    pairs.filter_map(|pair| Some((pair.first()?.clone(), pair.last()?.clone()))).collect()
+}
+
+/// An answer without its citations: the numbers are of other sources than those
+/// of the next answer.
+fn bare(answer: &str) -> String {
+    let list = ["\n\n## Sources\n[", "\n\n## 出典\n["];
+    let end = list.iter().filter_map(|list| answer.rfind(list)).max();
+    without_marks(answer.get(..end.unwrap_or(answer.len())).unwrap_or(answer))
 }
 
 /// A prompt about a text: neither what was said before nor how to behave
 /// matters to it.
 fn about_text(brief: &Brief<'_>, rules: &str, text: &str, sources: &[Source]) -> Prompt {
+    let text = fit(vec![text.to_owned()], |_| 0, MOST_TEXT).concat();
     let mut user = format!("{}\n\nText:\n\n{text}", brief.question);
     add_sources(&mut user, sources);
     Prompt { system: rules.to_owned(), past: Vec::new(), user }
@@ -140,9 +174,14 @@ fn add_sources(user: &mut String, sources: &[Source]) {
         return;
     }
     user.push_str("\n\nSources:");
-    for (number, Source { title, url, text, .. }) in (1..).zip(sources) {
-        let _ = write!(user, "\n\n[{number}] {title} ({url})\n{text}");
-    }
+    let entry = |(number, Source { title, url, text, .. }): (usize, &Source)| {
+        format!("\n\n[{number}] {title} ({url})\n{text}")
+    };
+    let entries = (1..).zip(sources).map(entry).collect();
+    let mut best: Vec<usize> = (0..sources.len()).collect();
+    best.sort_by(|one, other| quality(sources, *other).total_cmp(&quality(sources, *one)));
+    let rank = |n| best.iter().position(|place| *place == n);
+    user.extend(fit(entries, rank, MOST_SOURCES));
 }
 
 fn what_is_known(question: &str, done: &[Observation]) -> String {
@@ -150,8 +189,13 @@ fn what_is_known(question: &str, done: &[Observation]) -> String {
     if !done.is_empty() {
         user.push_str("\n\nWhat the tools have said:");
     }
-    for Observation { tool, input, text, .. } in done {
-        let _ = write!(user, "\n\n{tool}: {input}\n{text}");
-    }
+    let entry = |Observation { tool, input, text, .. }: &Observation| {
+        format!("\n\n{tool}: {input}\n{text}")
+    };
+    user.extend(fit(done.iter().map(entry).collect(), Reverse, MOST_SAID));
     user
+}
+
+fn quality(sources: &[Source], n: usize) -> f64 {
+    sources.get(n).map_or(0.0, |source| source.quality)
 }

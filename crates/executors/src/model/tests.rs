@@ -3,6 +3,7 @@
 mod budgets;
 mod failures;
 mod process;
+mod prompts;
 mod steps;
 
 use super::{ApiKey, BaseUrl, ModelAnswerer, ModelSettings, Models, Patience};
