@@ -40,7 +40,8 @@ async fn all_that_is_told(world: &World, id: &str) -> String {
 }
 
 async fn faults_that_pass_are_ridden_out(store: Store) {
-    let world = World::new(&store, &["--model-timeout", "1"]);
+    // Long enough that under load no other fault looks like a stall.
+    let world = World::new(&store, &["--model-timeout", "5"]);
     let once: Vec<String> = FAULTS.iter().map(|fault| format!("fault:{fault}:1")).collect();
     // More often than a single attempt asks.
     let often = ["fault:failing:5".to_owned(), "fault:cut:5".to_owned()];
