@@ -11,12 +11,13 @@ use crate::{
     },
     tools::Toolbox,
 };
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::{
     future::Future,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use taskgate_domain::{
@@ -45,6 +46,8 @@ pub(super) struct Job<'a> {
     /// consumed: two at a time would each take what is left for both.
     turn: tokio::sync::Mutex<()>,
     agents: AtomicUsize,
+    /// Whether no further step is worth taking, for one has failed.
+    given_up: AtomicBool,
     progress: Mutex<(i64, i64)>,
 }
 
@@ -74,6 +77,7 @@ impl<'a> Job<'a> {
             history: before.turns,
             turn: tokio::sync::Mutex::default(),
             agents: AtomicUsize::new(0),
+            given_up: AtomicBool::new(false),
             progress: Mutex::default(),
         }
     }
@@ -148,6 +152,7 @@ impl<'a> Job<'a> {
         input: &str,
         most: usize,
     ) -> Result<Observation, Failure> {
+        self.goes_on()?;
         self.run.checkpoint().await?;
         let payload = json!({ "tool": tool, "input": cut(input) });
         self.tell(EventType::TOOL_INVOKED, agent, input, payload).await?;
@@ -157,10 +162,44 @@ impl<'a> Job<'a> {
         Ok(seen)
     }
 
+    /// Does several works at the same time. When one fails, the others take the
+    /// step that is under way to its end, so that what it takes is counted, and
+    /// no further one.
+    pub(super) async fn all<T>(
+        &self,
+        works: impl Iterator<Item = impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<Vec<T>, Failure> {
+        let first = Mutex::new(None);
+        let works = works.map(async |work| {
+            let done = work.await;
+            if done.is_err() {
+                self.given_up.store(true, Ordering::Relaxed);
+            }
+            done.map_err(|failure| {
+                lock(&first).get_or_insert(failure);
+            })
+            .ok()
+        });
+        let done: Vec<Option<T>> = join_all(works).await;
+        match first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure),
+            None => Ok(done.into_iter().flatten().collect()),
+        }
+    }
+
+    /// Fails when another part of the work has.
+    pub(super) fn goes_on(&self) -> Result<(), Failure> {
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(Failure::lasting("another agent has failed"));
+        }
+        Ok(())
+    }
+
     /// Begins a step: waits while the task is paused, and sees what is left.
     async fn begin(&self) -> Result<Turn<'_>, Failure> {
         let is_bounded = self.ledger().is_bounded();
         let alone = if is_bounded { Some(self.turn.lock().await) } else { None };
+        self.goes_on()?;
         self.run.checkpoint().await?;
         self.tell_thresholds().await?;
         let allowance = self.ledger().allowance().map_err(Failure::lasting)?;
@@ -265,7 +304,7 @@ impl<'a> Job<'a> {
     /// Says how many steps there will be, the first of which are done.
     pub(super) fn expect_steps(&self, done: i64, total: i64, message: &str) {
         *lock(&self.progress) = (done, total);
-        self.run.progress(done, total, Some(message.to_owned()));
+        self.run.progress(done, total, Some(cut(message)));
     }
 
     /// Says that one more step is done.
@@ -275,7 +314,7 @@ impl<'a> Job<'a> {
             progress.0 += 1;
             *progress
         };
-        self.run.progress(done, total, Some(message.to_owned()));
+        self.run.progress(done, total, Some(cut(message)));
     }
 
     /// How many agents have worked on this.

@@ -11,7 +11,6 @@ use crate::{
     tools::Toolbox,
 };
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use std::future::Future;
 use taskgate_domain::event::EventType;
@@ -62,8 +61,7 @@ pub(super) async fn complex(job: &Job<'_>, lead: &str) -> Result<Written, Failur
             crew.delegate(&agent, question, solve(job, &agent, question)).await
         }
     });
-    // The first that fails ends the others.
-    let answers = try_join_all(works).await?;
+    let answers = job.all(works).await?;
     let (mut pool, mut notes) = (Pool::default(), Vec::new());
     for (text, sources) in answers {
         let numbers = pool.add(sources);
@@ -145,6 +143,7 @@ impl<'a> Crew<'a> {
     ) -> Result<T, Failure> {
         // It is never closed.
         let _slot = self.slots.acquire().await;
+        self.job.goes_on()?;
         let payload = json!({ "to": agent });
         self.job.tell(EventType::DELEGATION, self.lead, question, payload).await?;
         started(self.job, agent, question).await?;

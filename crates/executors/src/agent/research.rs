@@ -11,7 +11,6 @@ use crate::{
     answerer::{Claim, Fact, Material, Plan, Revision, Source},
     tools::Toolbox,
 };
-use futures_util::future::try_join_all;
 use taskgate_domain::review::Proposal;
 use taskgate_worker::Failure;
 
@@ -89,8 +88,7 @@ pub(super) async fn carry_out(
             crew.delegate(&agent, question, look_into(job, &agent, question, most)).await
         }
     });
-    // The first that fails ends the others.
-    let found = try_join_all(works).await?;
+    let found = job.all(works).await?;
     let (mut pool, mut notes) = (Pool::default(), Vec::new());
     for (sources, said) in found {
         pool.add(sources);
