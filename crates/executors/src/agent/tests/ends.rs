@@ -92,10 +92,21 @@ async fn a_failure_says_why_and_whether_to_try_again() {
         ),
     ] {
         let mut asked = ask("Why?", Mode::Complex, "{}");
-        asked.script = Script { failures: vec![error].into(), ..Script::default() };
+        asked.script = Script { failures: vec![Some(error)].into(), ..Script::default() };
         let (reason, retry, tokens) = asked.run().await.failure();
         assert_eq!((reason.as_str(), retry, tokens), failure);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_a_part_fails_the_steps_of_the_others_are_counted() {
+    let mut asked = ask("Why?", Mode::Complex, "{}");
+    asked.script.takes = Duration::from_secs(15);
+    let failure = AnswerError::Refused("acme says no".to_owned());
+    asked.script.failures = vec![Some(failure), None].into();
+    let story = asked.run_for(300).await;
+    assert_eq!(story.failure(), ("acme says no".to_owned(), false, 4 * 120));
+    assert_eq!(story.calls().lines().count(), 1 + 4, "no part takes a further step");
 }
 
 #[tokio::test(start_paused = true)]

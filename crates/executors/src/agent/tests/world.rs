@@ -122,8 +122,8 @@ impl TaskQueue for Queue {
 pub(super) struct Script {
     /// The steps so far, each with what it was asked.
     pub(super) calls: Mutex<Vec<String>>,
-    /// What the first steps fail with.
-    pub(super) failures: Mutex<Vec<AnswerError>>,
+    /// What the first steps fail with, if they do; the first of them last.
+    pub(super) failures: Mutex<Vec<Option<AnswerError>>>,
     /// How long each step takes.
     pub(super) takes: Duration,
     /// The answer to the task's question when there are sources.
@@ -137,7 +137,7 @@ impl Script {
         let _alive = self.alive.clone();
         self.calls.lock().unwrap().push(format!("{name}: {asked}"));
         sleep(self.takes).await;
-        if let Some(error) = self.failures.lock().unwrap().pop() {
+        if let Some(Some(error)) = self.failures.lock().unwrap().pop() {
             return Err(error);
         }
         Ok(Reply { value, call: call() })
