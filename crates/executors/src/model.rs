@@ -101,6 +101,7 @@ impl ModelAnswerer {
             answerer: self,
             model,
             ledger: Ledger::new(brief.allowance, self.prices.of(model)),
+            is_unpriced: brief.allowance.cost.is_some() && self.prices.lack(model),
         }
     }
 }
@@ -220,6 +221,8 @@ struct StepCalls<'a> {
     answerer: &'a ModelAnswerer,
     model: &'a str,
     ledger: Ledger,
+    /// Whether money is bounded while nobody knows what the model costs.
+    is_unpriced: bool,
 }
 
 impl StepCalls<'_> {
@@ -231,6 +234,12 @@ impl StepCalls<'_> {
         form: Form<'_>,
         listener: Option<&dyn Listener>,
     ) -> Result<Completion, Failure> {
+        if self.is_unpriced {
+            return Err(Failure::OverBudget(format!(
+                "the model {} has no price, so that no budget in money can be kept",
+                self.model
+            )));
+        }
         let sent = tokens_of(&prompt, form);
         let mut request = request::request(self.model, prompt, form);
         let mut teller = Teller::new(listener);

@@ -26,6 +26,11 @@ impl Prices {
     pub fn of(&self, model: &str) -> Price {
         self.0.get(model).copied().unwrap_or_default()
     }
+
+    /// Whether other models have a price, and this one has none.
+    pub(super) fn lack(&self, model: &str) -> bool {
+        !self.0.is_empty() && !self.0.contains_key(model)
+    }
 }
 
 impl FromStr for Prices {

@@ -1,7 +1,7 @@
 //! What a step may consume.
 
 use super::{Ear, Scripted, brief, ended, says, status};
-use crate::answerer::{Allowance, AnswerError, Answerer, Brief, Material};
+use crate::answerer::{Allowance, AnswerError, Answerer, Brief, Material, ModelChoice};
 use serde_json::json;
 use taskgate_domain::usage::Usd;
 
@@ -40,6 +40,16 @@ async fn what_is_left_bounds_the_answer_by_the_providers_own_name() {
     let left = bounds[1][0].clone();
     assert!((900..1000).contains(&left.as_i64().unwrap()), "{left}");
     assert_eq!(bounds, [json!([null, null]), json!([left, null]), json!([null, left])]);
+}
+
+#[tokio::test]
+async fn money_cannot_bound_a_model_without_a_price_among_priced_ones() {
+    let scripted = Scripted::new([]).await;
+    let model = ModelChoice { name: Some("other".to_owned()), ..ModelChoice::default() };
+    let allowance = Allowance { tokens: None, cost: Some(Usd::from_nanos(1_000_000).unwrap()) };
+    let brief = Brief { allowance, model: &model, ..brief() };
+    let asked = scripted.answerer().answer(&brief, &Material::default(), &Ear::default()).await;
+    insta::assert_snapshot!(asked.unwrap_err(), @"the model other has no price, so that no budget in money can be kept");
 }
 
 #[tokio::test]
