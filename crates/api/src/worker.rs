@@ -15,12 +15,17 @@ mod review;
 mod tests;
 mod usage;
 
-use crate::http::{
-    body, edge,
-    error::{ApiError, ErrorBody},
+use crate::{
+    http::{
+        body::{self, Body},
+        edge,
+        error::{ApiError, ErrorBody},
+    },
+    server::State,
 };
 use actix_web::{HttpRequest, web};
-use taskgate_domain::id::TaskId;
+use serde::de::DeserializeOwned;
+use taskgate_domain::{error::InvalidValue, id::TaskId};
 use utoipa::{IntoParams, OpenApi};
 
 /// The longest body of a report on one task, in bytes.
@@ -81,6 +86,21 @@ struct TaskPath {
     /// The task's id.
     #[param(pattern = "^task_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
     id: String,
+}
+
+/// Reads what a worker says of the task that the path names. The body stays with
+/// it: what is held of large ones is bounded until they are dropped.
+async fn said<B: DeserializeOwned + 'static, T: Send + 'static>(
+    state: &State,
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+    decode: fn(B, TaskId) -> Result<T, InvalidValue>,
+) -> Result<(Body, T), ApiError> {
+    let task = task_id(request)?;
+    let body = body::read(state, request, payload, limit).await?;
+    let said = body.decode(move |bytes| Ok(decode(body::json(bytes)?, task)?)).await?;
+    Ok((body, said))
 }
 
 /// The task that the path names.

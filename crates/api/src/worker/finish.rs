@@ -6,7 +6,7 @@ use super::{
     field::Object,
     outcome::{CompleteBody, Completion, FailBody, Failure, GivenBack, ReleaseBody},
     refusals::{Lost, Refused},
-    task_id,
+    said,
 };
 use crate::{
     http::{body, error::ApiError},
@@ -36,14 +36,8 @@ pub(super) async fn complete(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
-    let decode = move |bytes: &[u8]| {
-        let (attempt, completion) = body::json::<CompleteBody>(bytes)?.into_parts();
-        let lease = Lease { task, attempt: Attempt::new(attempt)? };
-        Ok((lease, completion.into_domain()?))
-    };
-    let (lease, verdict) = body.decode(decode).await?;
+    let decode = CompleteBody::into_domain;
+    let (_room, (lease, verdict)) = said(&state, &request, payload, REPORT_LIMIT, decode).await?;
     end(&state, "Failed to complete task", lease, verdict).await
 }
 
@@ -62,14 +56,8 @@ pub(super) async fn fail(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
-    let decode = move |bytes: &[u8]| {
-        let (attempt, failure) = body::json::<FailBody>(bytes)?.into_parts();
-        let lease = Lease { task, attempt: Attempt::new(attempt)? };
-        Ok((lease, failure.into_domain()?))
-    };
-    let (lease, verdict) = body.decode(decode).await?;
+    let decode = FailBody::into_domain;
+    let (_room, (lease, verdict)) = said(&state, &request, payload, REPORT_LIMIT, decode).await?;
     end(&state, "Failed to record failure", lease, verdict).await
 }
 
@@ -89,14 +77,8 @@ pub(super) async fn release(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, body::LIMIT).await?;
-    let decode = move |bytes: &[u8]| {
-        let (attempt, given_back) = body::json::<ReleaseBody>(bytes)?.into_parts();
-        let lease = Lease { task, attempt: Attempt::new(attempt)? };
-        Ok((lease, given_back.into_domain()?))
-    };
-    let (lease, verdict) = body.decode(decode).await?;
+    let decode = ReleaseBody::into_domain;
+    let (_room, (lease, verdict)) = said(&state, &request, payload, body::LIMIT, decode).await?;
     end(&state, "Failed to release task", lease, verdict).await
 }
 

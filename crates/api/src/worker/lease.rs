@@ -5,7 +5,7 @@ use super::{
     REPORT_LIMIT, TaskPath,
     field::{self, Object},
     refusals::{Lost, Refused},
-    task_id,
+    said,
 };
 use crate::{
     http::{body, error::ApiError, reply::Timestamp},
@@ -40,10 +40,8 @@ pub(super) async fn heartbeat(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, body::LIMIT).await?;
-    let decode = move |bytes: &[u8]| Ok(body::json::<HeartbeatBody>(bytes)?.into_domain(task)?);
-    let heartbeat = body.decode(decode).await?;
+    let decode = HeartbeatBody::into_domain;
+    let (_room, heartbeat) = said(&state, &request, payload, body::LIMIT, decode).await?;
     let reply = state
         .services
         .workers
@@ -73,10 +71,8 @@ pub(super) async fn events(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
-    let decode = move |bytes: &[u8]| Ok(body::json::<EventsBody>(bytes)?.into_domain(task)?);
-    let (lease, events) = body.decode(decode).await?;
+    let decode = EventsBody::into_domain;
+    let (_room, (lease, events)) = said(&state, &request, payload, REPORT_LIMIT, decode).await?;
     let last_seq = state
         .services
         .workers

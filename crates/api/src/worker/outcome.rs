@@ -7,7 +7,12 @@ use super::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskgate_domain::{
-    error::InvalidValue, task::outcome::Outcome, text, usecase::workers::Verdict,
+    error::InvalidValue,
+    id::TaskId,
+    queue::Lease,
+    task::{Attempt, outcome::Outcome},
+    text,
+    usecase::workers::Verdict,
 };
 use utoipa::ToSchema;
 
@@ -41,9 +46,13 @@ pub(super) struct CompleteBody {
 }
 
 impl CompleteBody {
-    pub(super) fn into_parts(self) -> (i64, Completion) {
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self, task: TaskId) -> Result<(Lease, Verdict), InvalidValue> {
         let Self { attempt, result, response, metadata, model_used, provider, usage } = self;
-        (attempt, Completion { result, response, metadata, model_used, provider, usage })
+        let lease = Lease { task, attempt: Attempt::new(attempt)? };
+        let completion = Completion { result, response, metadata, model_used, provider, usage };
+        Ok((lease, completion.into_domain()?))
     }
 }
 
@@ -135,9 +144,13 @@ pub(super) struct FailBody {
 }
 
 impl FailBody {
-    pub(super) fn into_parts(self) -> (i64, Failure) {
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self, task: TaskId) -> Result<(Lease, Verdict), InvalidValue> {
         let Self { attempt, error, retry, metadata, model_used, provider, usage } = self;
-        (attempt, Failure { error, retry, metadata, model_used, provider, usage })
+        let lease = Lease { task, attempt: Attempt::new(attempt)? };
+        let failure = Failure { error, retry, metadata, model_used, provider, usage };
+        Ok((lease, failure.into_domain()?))
     }
 }
 
@@ -189,8 +202,11 @@ pub(super) struct ReleaseBody {
 }
 
 impl ReleaseBody {
-    pub(super) fn into_parts(self) -> (i64, GivenBack) {
-        (self.attempt, GivenBack { usage: self.usage })
+    /// # Errors
+    /// [`InvalidValue`] for the first field that breaks its rule.
+    pub(super) fn into_domain(self, task: TaskId) -> Result<(Lease, Verdict), InvalidValue> {
+        let lease = Lease { task, attempt: Attempt::new(self.attempt)? };
+        Ok((lease, GivenBack { usage: self.usage }.into_domain()?))
     }
 }
 

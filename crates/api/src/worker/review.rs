@@ -4,11 +4,11 @@ use super::{
     REPORT_LIMIT, TaskPath,
     field::Object,
     refusals::{Lost, Refused},
-    task_id,
+    said, task_id,
     usage::{UsageBody, usage},
 };
 use crate::{
-    http::{body, error::ApiError, query::Query, reply::Timestamp},
+    http::{error::ApiError, query::Query, reply::Timestamp},
     openapi::one_of,
     server::State,
 };
@@ -66,10 +66,8 @@ pub(super) async fn propose(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let task = task_id(&request)?;
-    let body = body::read(&state, &request, payload, REPORT_LIMIT).await?;
-    let decode = move |bytes: &[u8]| Ok(body::json::<PlanBody>(bytes)?.into_domain(task)?);
-    let (lease, proposal) = body.decode(decode).await?;
+    let decode = PlanBody::into_domain;
+    let (_room, (lease, proposal)) = said(&state, &request, payload, REPORT_LIMIT, decode).await?;
     let proposed = state.services.workers.propose(lease, proposal).await;
     proposed.map_err(ApiError::report("Failed to propose plan"))?;
     Ok(HttpResponse::Ok().json(Proposed { status: "paused" }))
