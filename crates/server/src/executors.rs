@@ -26,8 +26,6 @@ pub(crate) struct Source {
     pub(crate) feed: Option<Arc<dyn EventFeed>>,
     /// How long a task is held without a sign of life.
     pub(crate) lease: Duration,
-    /// How long one claim waits for a task.
-    pub(crate) wait: Duration,
 }
 
 /// The kinds of task that this program can do.
@@ -43,7 +41,7 @@ pub(crate) fn start(
     let lane = Lane::new(agent(&config.executors)?, slots);
     let name =
         worker_name().map_err(|error| Failure::caused("cannot give the worker a name", &error))?;
-    let options = Options { lease: source.lease, wait: source.wait, grace: GRACE };
+    let options = Options { lease: source.lease, grace: GRACE, ..Options::default() };
     let mut runtime = Runtime::new(source.queue, name, options);
     if let Some(feed) = source.feed {
         runtime = runtime.with_feed(feed);

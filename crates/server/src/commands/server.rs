@@ -33,9 +33,6 @@ const DEV_KEY: &str = "sk_test_123456";
 /// it waits when the process dies.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// How long one claim of this process waits for a task; a stop cuts it short.
-const WAIT: Duration = Duration::from_secs(30);
-
 /// What a server is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -101,8 +98,7 @@ async fn serve(mode: Mode, config: &Config) -> Result<ExitCode, Failure> {
     let options = http_options(settings, faces);
     let queue: Arc<dyn TaskQueue> =
         Arc::new(StoppableQueue::new(store.queue.clone(), stopped.clone()));
-    let source =
-        Source { queue: queue.clone(), feed: Some(store.feed.clone()), lease: LEASE, wait: WAIT };
+    let source = Source { queue: queue.clone(), feed: Some(store.feed.clone()), lease: LEASE };
     let tasks = executors::start(config, source, stopped.clone())?;
     let faces = sockets.serve(&services(mode, settings, &store, queue, &stopped), options)?;
     tokio::spawn(maintenance::run(store.maintenance, stopped));

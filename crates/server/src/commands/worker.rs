@@ -13,9 +13,6 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use taskgate_worker::HttpQueue;
 use tokio::sync::watch;
 
-/// The longest time that a stop waits for a claim that is under way.
-const WAIT: Duration = Duration::from_secs(5);
-
 /// Runs tasks of a server until a signal ends it.
 pub(crate) fn run(flags: &WorkerFlags) -> Result<ExitCode, Failure> {
     let config = Config::load_over(&[WORKERS], flags)?;
@@ -52,7 +49,6 @@ async fn work(config: &Config, flags: &WorkerFlags) -> Result<ExitCode, Failure>
         queue: Arc::new(queue),
         feed: None,
         lease: Duration::from_secs(flags.lease_seconds.into()),
-        wait: WAIT,
     };
     let (stop, stopped) = watch::channel(false);
     let tasks = executors::start(config, source, stopped)?;
