@@ -7,10 +7,12 @@
 
 pub mod agent;
 pub mod answerer;
+mod apart;
 pub mod library;
 mod marks;
 pub mod model;
 pub mod offline;
+mod text;
 pub mod tools;
 
 pub use agent::Agent;

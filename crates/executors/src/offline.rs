@@ -12,7 +12,6 @@ use std::{collections::HashSet, sync::Arc};
 use async_trait::async_trait;
 use regex::Regex;
 use taskgate_domain::usage::{Tokens, Usd};
-use tokio::task::JoinError;
 
 use self::{
     fact::facts,
@@ -27,6 +26,7 @@ use crate::{
         Answer, AnswerError, Answerer, Brief, Claim, Fact, Listener, Material, ModelCall,
         Observation, Plan, Reply, Revision, Source, Step, ToolSpec,
     },
+    apart::apart,
     library::{Library, is_unspaced},
     marks::ByFirstUse,
 };
@@ -52,12 +52,16 @@ impl Offline {
 
     /// What a brief asks for. A question that says too little by itself ("And
     /// how long?") is read together with the one before it.
-    fn asked(&self, brief: &Brief<'_>) -> String {
-        let alone = brief.question;
-        let Some(before) = brief.history.last() else { return alone.to_owned() };
+    async fn asked(&self, brief: &Brief<'_>) -> String {
+        let alone = brief.question.to_owned();
+        let Some(before) = brief.history.last() else { return alone };
         let together = format!("{}\n{alone}", before.query);
-        let is_met = |question: &str| !self.library.search(question, 1).is_empty();
-        if !is_met(alone) && is_met(&together) { together } else { alone.to_owned() }
+        let library = self.library.clone();
+        let choose = move || {
+            let is_met = |question: &str| !library.search(question, 1).is_empty();
+            if !is_met(&alone) && is_met(&together) { together } else { alone }
+        };
+        apart(choose).await
     }
 
     /// An answer by what is given: what the notes say, and where they cite
@@ -120,7 +124,13 @@ impl Answerer for Offline {
         breadth: usize,
         revision: Option<&Revision<'_>>,
     ) -> Result<Reply<Plan>, AnswerError> {
-        Ok(reply(make_plan(&self.library, &self.asked(brief), breadth, revision)))
+        let (library, asked) = (self.library.clone(), self.asked(brief).await);
+        let revision = revision.map(|it| (it.plan.to_owned(), it.feedback.to_owned()));
+        let plan = move || {
+            let revision = revision.as_ref().map(|(plan, feedback)| Revision { plan, feedback });
+            make_plan(&library, &asked, breadth, revision.as_ref())
+        };
+        Ok(reply(apart(plan).await))
     }
 
     async fn next(
@@ -129,7 +139,7 @@ impl Answerer for Offline {
         tools: &[ToolSpec],
         done: &[Observation],
     ) -> Result<Reply<Step>, AnswerError> {
-        Ok(reply(next_step(brief.question, &self.asked(brief), tools, done)))
+        Ok(reply(next_step(brief.question, &self.asked(brief).await, tools, done)))
     }
 
     async fn answer(
@@ -138,7 +148,7 @@ impl Answerer for Offline {
         material: &Material<'_>,
         listener: &dyn Listener,
     ) -> Result<Reply<Answer>, AnswerError> {
-        let asked = self.asked(brief);
+        let asked = self.asked(brief).await;
         let (offline, sources) = (self.clone(), material.sources.to_vec());
         let notes = material.notes.to_vec();
         let (mut text, sources) = apart(move || {
@@ -177,17 +187,6 @@ impl Answerer for Offline {
     ) -> Result<Reply<Vec<Fact>>, AnswerError> {
         let (text, sources) = (text.to_owned(), sources.to_vec());
         Ok(reply(apart(move || facts(&text, &sources)).await))
-    }
-}
-
-/// Does what may take long on a thread where it keeps nobody waiting: whoever
-/// runs a task has to renew its lease meanwhile.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
-        Ok(done) => done,
-        Err(Ok(panic)) => std::panic::resume_unwind(panic),
-        // The process ends before it was begun.
-        Err(Err(_)) => std::future::pending().await,
     }
 }
 

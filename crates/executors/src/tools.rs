@@ -8,7 +8,10 @@ mod search;
 
 pub use search::Search;
 
-use crate::answerer::{Observation, Source, ToolSpec};
+use crate::{
+    answerer::{Observation, Source, ToolSpec},
+    apart::apart,
+};
 use fetch_page::FetchPage;
 use std::sync::Arc;
 
@@ -41,7 +44,10 @@ impl Toolbox {
     /// wrong is what the tool says: an agent can try something else.
     pub(crate) async fn use_tool(&self, tool: &str, input: &str, most: usize) -> Observation {
         let (text, sources) = match tool {
-            name if name == search::SPEC.name => search::search(&*self.search, input, most),
+            name if name == search::SPEC.name => {
+                let (search, query) = (self.search.clone(), input.to_owned());
+                apart(move || search::search(&*search, &query, most)).await
+            }
             name if name == calculator::SPEC.name => (calculator::calculate(input), Vec::new()),
             name if name == fetch_page::SPEC.name => self.pages.read(input).await,
             _ => (format!("there is no tool of the name {tool}"), Vec::new()),

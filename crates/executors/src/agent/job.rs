@@ -9,6 +9,7 @@ use crate::{
         Allowance, Answer, AnswerError, Answerer, Brief, Claim, Fact, Listener, Material,
         ModelCall, Observation, Plan, Reply, Revision, Source, Step,
     },
+    text::cut,
     tools::Toolbox,
 };
 use futures_util::future::join_all;
@@ -154,7 +155,7 @@ impl<'a> Job<'a> {
     ) -> Result<Observation, Failure> {
         self.goes_on()?;
         self.run.checkpoint().await?;
-        let payload = json!({ "tool": tool, "input": cut(input) });
+        let payload = json!({ "tool": tool, "input": cut(input, MOST_MESSAGE) });
         self.tell(EventType::TOOL_INVOKED, agent, input, payload).await?;
         let seen = self.unless_stopped(self.tools.use_tool(tool, input, most)).await?;
         let payload = json!({ "tool": tool, "sources": seen.sources.len() });
@@ -263,7 +264,7 @@ impl<'a> Job<'a> {
         message: &str,
         payload: Value,
     ) -> Result<(), Failure> {
-        self.tell_whole(event_type, agent, cut(message), payload).await
+        self.tell_whole(event_type, agent, cut(message, MOST_MESSAGE), payload).await
     }
 
     /// Tells those who watch what happened, however long it is.
@@ -304,7 +305,7 @@ impl<'a> Job<'a> {
     /// Says how many steps there will be, the first of which are done.
     pub(super) fn expect_steps(&self, done: i64, total: i64, message: &str) {
         *lock(&self.progress) = (done, total);
-        self.run.progress(done, total, Some(cut(message)));
+        self.run.progress(done, total, Some(cut(message, MOST_MESSAGE)));
     }
 
     /// Says that one more step is done.
@@ -314,7 +315,7 @@ impl<'a> Job<'a> {
             progress.0 += 1;
             *progress
         };
-        self.run.progress(done, total, Some(cut(message)));
+        self.run.progress(done, total, Some(cut(message, MOST_MESSAGE)));
     }
 
     /// How many agents have worked on this.
@@ -344,11 +345,4 @@ impl<'a> Job<'a> {
 /// What no panic can leave half-changed: each change is one call.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn cut(text: &str) -> String {
-    match text.get(..text.floor_char_boundary(MOST_MESSAGE)) {
-        Some(start) if start.len() < text.len() => format!("{start} …"),
-        _ => text.to_owned(),
-    }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     answerer::{Claim, Fact, Material, Plan, Revision, Source},
+    text::start,
     tools::Toolbox,
 };
 use taskgate_domain::review::Proposal;
@@ -59,18 +60,13 @@ pub(super) async fn plan(job: &Job<'_>, research: Research) -> Result<Plan, Fail
 }
 
 fn proposed(plan: Plan) -> Failure {
-    let questions = plan.questions.into_iter().map(|it| start(it, Proposal::MAX_QUESTION));
-    let text = start(plan.text, Proposal::MAX_PLAN);
+    let questions =
+        plan.questions.iter().map(|question| start(question, Proposal::MAX_QUESTION).to_owned());
+    let text = start(&plan.text, Proposal::MAX_PLAN).to_owned();
     match Proposal::new(text, questions.collect(), plan.intent) {
         Ok(proposal) => Failure::Proposed(proposal),
         Err(error) => Failure::lasting(error.to_string()),
     }
-}
-
-/// So many bytes of a text at most.
-fn start(mut text: String, most: usize) -> String {
-    text.truncate(text.floor_char_boundary(most));
-    text
 }
 
 /// Carries out a plan, whoever has made it.

@@ -6,6 +6,7 @@ use super::{
     Library,
     words::{Asked, asked_words, is_unspaced, wants_number, wants_reason},
 };
+use crate::text::start;
 
 /// Bytes of a question that are looked at, and words of it that are looked for.
 const QUESTION_BYTES: usize = 16 << 10;
@@ -88,7 +89,7 @@ impl Question {
 impl Library {
     /// What a question is about.
     pub(crate) fn question(&self, text: &str) -> Question {
-        let text = text.get(..text.floor_char_boundary(QUESTION_BYTES)).unwrap_or(text);
+        let text = start(text, QUESTION_BYTES);
         let asked = asked_words(text, QUESTION_WORDS);
         let words: Vec<QuestionWord> = asked
             .iter()

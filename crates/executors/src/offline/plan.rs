@@ -11,6 +11,7 @@ use super::{
 use crate::{
     answerer::{Intent, Plan, Revision},
     library::{Library, content_words, fold, is_unspaced},
+    text::start,
 };
 
 /// Bytes of a plan or a remark that are looked at.
@@ -132,7 +133,7 @@ fn revised(
 
 /// As much of a text as is looked at.
 fn beginning(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or(text)
+    start(text, TEXT_BYTES)
 }
 
 /// A question on one line.

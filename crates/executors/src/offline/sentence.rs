@@ -4,7 +4,10 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 use super::pattern;
-use crate::library::{DASH, FENCE, is_unspaced};
+use crate::{
+    library::{DASH, FENCE, is_unspaced},
+    text::start,
+};
 
 /// Bytes of a text that are looked at.
 const TEXT_BYTES: usize = 32 << 10;
@@ -43,7 +46,7 @@ pub(super) struct Sentence {
 /// The sentences of a text. Headings and code are none; a line of code belongs
 /// to the sentence that leads to it.
 pub(super) fn sentences(text: &str) -> Vec<Sentence> {
-    let text = text.get(..text.floor_char_boundary(TEXT_BYTES)).unwrap_or(text);
+    let text = start(text, TEXT_BYTES);
     let mut sentences: Vec<Sentence> = Vec::new();
     let mut code: Option<Vec<&str>> = None;
     for (block, line) in text.lines().map(str::trim).enumerate() {

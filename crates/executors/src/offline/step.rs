@@ -8,6 +8,7 @@ use super::pattern;
 use crate::{
     answerer::{Observation, Step, ToolSpec},
     library::{content_words, fold},
+    text::start,
 };
 
 /// Pages that are fetched for one question.
@@ -32,7 +33,7 @@ pub(super) fn next_step(
     tools: &[ToolSpec],
     done: &[Observation],
 ) -> Step {
-    let question = question.get(..question.floor_char_boundary(QUESTION_BYTES)).unwrap_or(question);
+    let question = start(question, QUESTION_BYTES);
     let tool = |kind: &str| tools.iter().find(|tool| tool.name.contains(kind));
     let used = |tool: &ToolSpec| done.iter().any(|it| it.tool == tool.name);
     let sum = sum(question);

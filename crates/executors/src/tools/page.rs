@@ -1,5 +1,6 @@
 //! What the bytes of a page say.
 
+use crate::text::{cut, start};
 use encoding_rs::{Encoding, UTF_8};
 use html2text::{Element, Handle, RcDom};
 use html5ever::{ParseOpts, tendril::TendrilSink, tree_builder::TreeBuilderOpts};
@@ -64,10 +65,10 @@ pub(super) fn read(bytes: &[u8], form: Form, charset: Option<&str>) -> Page {
     // A byte order mark says more than the header does.
     let (text, _, _) = encoding.decode(bytes);
     match form {
-        Form::Text => Page { title: None, text: cut(text.trim()) },
+        Form::Text => Page { title: None, text: cut(text.trim(), MOST_TEXT) },
         Form::Html => {
-            let html = text.get(..text.floor_char_boundary(MOST_HTML)).unwrap_or(&text);
-            Page { title: title(html), text: cut(plain(html).trim()) }
+            let html = start(&text, MOST_HTML);
+            Page { title: title(html), text: cut(plain(html).trim(), MOST_TEXT) }
         }
     }
 }
@@ -137,14 +138,6 @@ fn depth(root: &Handle) -> usize {
         }
     }
     deepest
-}
-
-/// The text, to a bounded length.
-fn cut(text: &str) -> String {
-    match text.get(..text.floor_char_boundary(MOST_TEXT)) {
-        Some(start) if start.len() < text.len() => format!("{start} …"),
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Looks for documents.
 
-use crate::answerer::{Source, ToolSpec};
+use crate::{
+    answerer::{Source, ToolSpec},
+    text::cut,
+};
 
 /// Finds so many sources at most for a query, the best first.
 pub type Search = dyn Fn(&str, usize) -> Vec<Source> + Send + Sync;
@@ -31,10 +34,7 @@ pub(super) fn search(search: &Search, query: &str, most: usize) -> (String, Vec<
 /// The start of a text on one line.
 fn passage(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.get(..line.floor_char_boundary(MOST_PASSAGE)) {
-        Some(start) if start.len() < line.len() => format!("{start} …"),
-        _ => line,
-    }
+    cut(&line, MOST_PASSAGE)
 }
 
 #[cfg(test)]
